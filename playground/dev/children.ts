@@ -1,0 +1,117 @@
+// The processes that `bun run dev` starts: each says where it listens in one JSON line, and none outlives us.
+
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { decoded } from "./decoded.ts";
+
+export interface Child {
+  readonly name: string;
+  /** Its first line with `"msg":"ready"`. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** Everything that it has said. */
+  readonly logPath: string;
+  /** SIGKILL and wait: a crash. */
+  crash(): Promise<void>;
+}
+
+export interface Children {
+  /** Resolves when the child is ready; throws its last words where it ends before, or says nothing for too long. */
+  start(name: string, cmd: readonly string[]): Promise<Child>;
+  /** SIGTERM to all, the latest first, and SIGKILL to whoever stays. */
+  stop(): Promise<void>;
+}
+
+/** llama.cpp takes a second or two on a small machine; more means that it hangs. */
+const readyWithinMs = 30_000;
+/** A router drains for at most 8 s. */
+const stopWithinMs = 10_000;
+
+export function createChildren(folder: string): Children {
+  const alive = new Set<Bun.Subprocess>();
+
+  return {
+    async start(name, cmd) {
+      const logPath = join(folder, `${name}.log`);
+      const log = openSync(logPath, "a");
+      // Detached, because Ctrl-C would otherwise reach it too, and a router takes a second signal for impatience.
+      const child = Bun.spawn({
+        cmd: [...cmd],
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: log,
+        detached: true,
+      });
+      closeSync(log);
+      alive.add(child);
+      void child.exited.then(() => alive.delete(child));
+      const ready = await Promise.race([
+        readyLine(child.stdout, logPath),
+        child.exited.then(() => undefined),
+        Bun.sleep(readyWithinMs).then(() => undefined),
+      ]);
+      if (ready === undefined) {
+        child.kill("SIGKILL");
+        throw new Error(lastWords(readFileSync(logPath, "utf8")) ?? `${name} did not start`);
+      }
+      return {
+        name,
+        ready,
+        logPath,
+        async crash() {
+          child.kill("SIGKILL");
+          await child.exited;
+        },
+      };
+    },
+    async stop() {
+      const leaving = [...alive].reverse();
+      for (const child of leaving) child.kill("SIGTERM");
+      const gone = Promise.all(leaving.map((child) => child.exited));
+      await Promise.race([gone, Bun.sleep(stopWithinMs)]);
+      for (const child of leaving) child.kill("SIGKILL");
+      await gone;
+    },
+  };
+}
+
+/** Reads lines into the log for as long as there are any, and resolves with the one that says ready. */
+function readyLine(
+  stdout: ReadableStream<Uint8Array>,
+  logPath: string,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  return new Promise((resolve) => {
+    const log = Bun.file(logPath).writer();
+    const read = async (): Promise<void> => {
+      let rest = "";
+      for await (const text of decoded(stdout)) {
+        log.write(text);
+        void log.flush();
+        const lines = (rest + text).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) {
+          const said = parsed(line);
+          if (said?.["msg"] === "ready") resolve(said);
+        }
+      }
+      await log.end();
+      resolve(undefined);
+    };
+    read().catch(() => resolve(undefined));
+  });
+}
+
+function parsed(line: string): Readonly<Record<string, unknown>> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The line that names the error, where there is one; else the last. */
+function lastWords(text: string): string | undefined {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return lines.find((line) => /error/i.test(line)) ?? lines.at(-1);
+}

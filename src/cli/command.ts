@@ -1,0 +1,72 @@
+// What a command is: a row for the table, and what it is given when it runs.
+
+import type { ParseArgsOptionDescriptor } from "node:util";
+import type { Clock } from "../base/clock.ts";
+import type { Environment } from "../config/layers.ts";
+import type { ReadFile } from "../config/read-text.ts";
+
+/** sysexits where they have a word for it. */
+export const exit = {
+  ok: 0,
+  failed: 1,
+  /** The command line cannot be read: unknown command, unknown or missing option. */
+  usage: 2,
+  /** It can be read, and asks for something that there is not. */
+  meaning: 64,
+  config: 78,
+} as const;
+export type ExitCode = (typeof exit)[keyof typeof exit];
+
+export interface Option {
+  /** What its value is called in help; without it the option is a switch. */
+  readonly value?: string;
+  readonly about: string;
+  readonly required?: true;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly about: string;
+  readonly options: Readonly<Record<string, Option>>;
+  /** One optional argument without a name, as help calls it: `FILE`. */
+  readonly argument?: string;
+  /** Shown by help, without the `tierline` in front. */
+  readonly example: string;
+  readonly run: (given: Given, io: Io) => Promise<number>;
+}
+
+/** What stood on the command line, after the table has checked it. */
+export interface Given {
+  readonly argument: string | undefined;
+  text(option: string): string | undefined;
+  has(option: string): boolean;
+}
+
+/** The world, as far as commands touch it. */
+export interface Io {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly env: Environment;
+  readonly readFile: ReadFile;
+  readonly clock: Clock;
+}
+
+export const configOption: Option = {
+  value: "FILE",
+  about: "the configuration; else $TIERLINE_CONFIG, else /etc/tierline/tierline.toml, else the defaults",
+};
+
+export const jsonOption: Option = { about: "print JSON instead of text" };
+
+export const helpOption: Option = { about: "print this" };
+
+export const parserOptions = (command: Command): Record<string, ParseArgsOptionDescriptor> =>
+  Object.fromEntries([
+    ["help", { type: "boolean", short: "h" }],
+    ...Object.entries(command.options).map(([name, { value }]): [string, ParseArgsOptionDescriptor] => [
+      name,
+      { type: value === undefined ? "boolean" : "string" },
+    ]),
+  ]);
+
+export const printJson = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, null, 2)}\n`);

@@ -1,0 +1,19 @@
+// The table of commands. Dispatch, usage and help are read off it; a new command is one file and one row.
+
+import { checkConfig } from "./check-config.ts";
+import type { Command } from "./command.ts";
+import { drain, undrain } from "./drain.ts";
+import { explain } from "./explain.ts";
+import { printConfig } from "./print-config.ts";
+import { serve } from "./serve.ts";
+import { version } from "./version.ts";
+
+export const commands: readonly Command[] = [
+  serve,
+  checkConfig,
+  printConfig,
+  explain,
+  drain,
+  undrain,
+  version,
+];

@@ -1,0 +1,124 @@
+// The configuration as the rest of the program sees it: checked, complete, read-only, units last. `app.ts` hands
+// each room its slice.
+
+import type { EngineKind } from "../engines/engine.ts";
+import type { Tier } from "../fleet/endpoint.ts";
+import type { BalancerName } from "../routing/balancers/balancers.ts";
+import type { SlaClass } from "../routing/sla.ts";
+import type { Address } from "./address.ts";
+import type { ApiKey } from "./keys-file.ts";
+import type { Values } from "./schema.ts";
+import type { Secrets, TlsFiles } from "./secrets.ts";
+
+export interface Config {
+  readonly host: { readonly name: string };
+  readonly listen: { readonly public: Address; readonly admin: Address };
+  readonly auth: {
+    readonly mode: "keys" | "none";
+    /** Empty unless the mode is `keys`. */
+    readonly keys: readonly ApiKey[];
+    readonly adminToken?: string;
+  };
+  readonly limits: { readonly bodyBytes: number };
+  readonly log: { readonly level: LogLevel };
+  readonly metrics: { readonly public: boolean };
+  readonly tls?: TlsFiles;
+  readonly cors: { readonly origins: readonly string[] };
+  readonly engines: readonly EngineConfig[];
+  readonly aliases: ReadonlyMap<string, AliasConfig>;
+  readonly sla: Readonly<Record<SlaClass, SlaConfig>>;
+  readonly tiers: Readonly<Record<EngineTier, TierConfig>>;
+  readonly state: { readonly dir: string };
+  readonly drain: { readonly deadlineMs: number };
+}
+
+export type LogLevel = Values["log"]["level"];
+
+/** The tiers that an engine can serve; bronze has no engines. */
+export type EngineTier = Values["engine"][number]["tier"];
+
+export interface EngineConfig {
+  /** Unique on this host. */
+  readonly name: string;
+  readonly tier: EngineTier;
+  readonly kind: EngineKind;
+  /** Scheme, host and port; no path and no slash at the end. */
+  readonly url: string;
+  /** Undefined: what the engine lists. */
+  readonly models?: readonly string[];
+  readonly maxConcurrent: number;
+  readonly maxQueue: number;
+  readonly apiKey?: string;
+}
+
+export interface AliasConfig {
+  readonly tier: Tier;
+  readonly model?: string;
+  readonly sla?: SlaClass;
+}
+
+export interface SlaConfig {
+  readonly ladder: readonly Tier[];
+  readonly firstByteMs: number;
+  readonly totalMs: number;
+}
+
+export interface TierConfig {
+  readonly targetP95Ms: number;
+  readonly balancer: BalancerName;
+}
+
+export function toConfig(values: Values, secrets: Secrets): Config {
+  return {
+    host: values.host,
+    listen: values.listen,
+    auth: {
+      mode: values.auth.mode,
+      keys: secrets.keys,
+      ...(secrets.adminToken === undefined ? {} : { adminToken: secrets.adminToken }),
+    },
+    limits: { bodyBytes: values.limits.body_bytes },
+    log: values.log,
+    metrics: values.metrics,
+    ...(secrets.tls === undefined ? {} : { tls: secrets.tls }),
+    cors: values.cors,
+    engines: values.engine.map((engine, index) => toEngine(engine, secrets.engineKeys.get(index))),
+    aliases: new Map(Object.entries(values.aliases).map(([name, alias]) => [name, toAlias(alias)])),
+    sla: {
+      realtime: toSla(values.sla.realtime),
+      interactive: toSla(values.sla.interactive),
+      async: toSla(values.sla.async),
+    },
+    tiers: { gold: toTier(values.tier.gold), silver: toTier(values.tier.silver) },
+    state: values.state,
+    drain: { deadlineMs: values.drain.deadline_ms },
+  };
+}
+
+const toEngine = (engine: Values["engine"][number], apiKey: string | undefined): EngineConfig => ({
+  name: engine.name,
+  tier: engine.tier,
+  kind: engine.kind,
+  url: new URL(engine.url).origin,
+  ...(engine.models === undefined ? {} : { models: engine.models }),
+  maxConcurrent: engine.max_concurrent,
+  maxQueue: engine.max_queue,
+  ...(apiKey === undefined ? {} : { apiKey }),
+});
+
+const toAlias = ({ tier, model, sla }: Values["aliases"][string]): AliasConfig => ({
+  tier,
+  ...(model === undefined ? {} : { model }),
+  ...(sla === undefined ? {} : { sla }),
+});
+
+const toSla = (sla: Values["sla"]["realtime"]): SlaConfig => ({
+  ladder: sla.ladder,
+  firstByteMs: sla.first_byte_ms,
+  totalMs: sla.total_ms,
+});
+
+const toTier = (tier: Values["tier"]["gold"]): TierConfig => ({
+  targetP95Ms: tier.target_p95_ms,
+  balancer: tier.balancer,
+});

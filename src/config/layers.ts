@@ -1,0 +1,136 @@
+// Lays one source over the other: defaults, then the file, then the environment, then flags.
+
+import { slaClasses } from "../routing/sla.ts";
+import { nearest } from "./did-you-mean.ts";
+import { notYet, variableComesLater } from "./later.ts";
+import type { Path, Table } from "./path.ts";
+import { isTable, newTable, setAt, valueAt } from "./path.ts";
+import type { ConfigProblem } from "./problem.ts";
+import { each, placesOf, sections, settings, variableOf } from "./settings.ts";
+import type { Sources } from "./sources.ts";
+import { createSources } from "./sources.ts";
+import type { TomlDocument } from "./toml-document.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the command line sets: flag name → its text, for the settings that have a flag. */
+export type ConfigFlags = Readonly<Record<string, string>>;
+
+export interface Layered {
+  /** Everything that is known, unchecked, in the file's own shape. */
+  readonly tree: Table;
+  readonly sources: Sources;
+  readonly warnings: readonly ConfigProblem[];
+}
+
+export interface LayerInputs {
+  readonly document: TomlDocument | undefined;
+  readonly env: Environment;
+  readonly flags: ConfigFlags;
+  /** What this machine calls itself. */
+  readonly hostname: string;
+}
+
+/** Variables that say where the configuration or the router is, and are no settings. */
+const otherVariables = ["TIERLINE_CONFIG", "TIERLINE_ADMIN"];
+
+export function layer({ document, env, flags, hostname }: LayerInputs): Layered {
+  const tree = document?.root ?? newTable();
+  const sources = createSources(document);
+  makeSections(tree);
+  if (document) recordFile(tree, document, sources);
+  for (const setting of settings) {
+    const variable = variableOf(setting.pattern);
+    // An empty variable is how shells and unit files say "not set".
+    const fromEnv = variable === undefined ? undefined : env[variable] || undefined;
+    const fromFlag = setting.flag === undefined ? undefined : flags[setting.flag];
+    const written = fromFlag ?? fromEnv;
+    if (written === undefined) continue;
+    if (setAt(tree, setting.pattern, setting.kind.fromText(written))) {
+      sources.record(setting.pattern, fromFlag === undefined ? `env ${variable}` : "flag");
+    }
+  }
+  fillFixedDefaults(tree);
+  fillFoundDefaults(tree, sources, env, hostname);
+  return { tree, sources, warnings: unknownVariables(env) };
+}
+
+function makeSections(tree: Table): void {
+  for (const { pattern, shape } of sections) {
+    if (valueAt(tree, pattern) === undefined) setAt(tree, pattern, shape === "list" ? [] : newTable());
+  }
+}
+
+function recordFile(tree: Table, document: TomlDocument, sources: Sources): void {
+  for (const { pattern } of settings) {
+    for (const path of placesOf(pattern, tree)) {
+      const line = document.valuePlace(path)?.line ?? document.keyPlace(path)?.line;
+      if (line !== undefined) sources.record(path, `file:${line}`);
+    }
+  }
+}
+
+function fillFixedDefaults(tree: Table): void {
+  for (const { pattern, fallback } of settings) {
+    if (fallback === undefined) continue;
+    for (const path of placesOf(pattern, tree)) setMissing(tree, path, fallback);
+  }
+}
+
+/** The defaults that depend on the machine, the environment or another setting. */
+function fillFoundDefaults(tree: Table, sources: Sources, env: Environment, hostname: string): void {
+  setMissing(tree, ["host", "name"], hostname);
+  setMissing(tree, ["state", "dir"], firstFolder(env["STATE_DIRECTORY"]) ?? "./.tierline");
+  const credentials = env["CREDENTIALS_DIRECTORY"];
+  if (valueAt(tree, ["auth", "mode"]) === "keys" && credentials) {
+    setMissing(tree, ["auth", "keys_file"], `${credentials}/keys`);
+  }
+  for (const path of placesOf(["engine", each], tree)) {
+    const engine = valueAt(tree, path);
+    const kind = valueAt(engine, ["kind"]);
+    if (isTable(engine) && typeof kind === "string")
+      setMissing(tree, [...path, "name"], freeName(tree, kind));
+  }
+  for (const sla of slaClasses) {
+    // Whoever shortens the whole need not shorten the part as well.
+    const total = valueAt(tree, ["sla", sla, "total_ms"]);
+    const firstByte = valueAt(tree, ["sla", sla, "first_byte_ms"]);
+    const tooLong = Number.isInteger(total) && Number(total) > 0 && Number(firstByte) > Number(total);
+    if (tooLong && !sources.written(["sla", sla, "first_byte_ms"])) {
+      setAt(tree, ["sla", sla, "first_byte_ms"], total);
+    }
+  }
+}
+
+/** systemd separates several by colons. */
+const firstFolder = (folders: string | undefined): string | undefined => folders?.split(":")[0] || undefined;
+
+/** `vllm`, then `vllm-2`, …: the first that no engine has. */
+function freeName(tree: Table, kind: string): string {
+  const taken = new Set(placesOf(["engine", each, "name"], tree).map((path) => valueAt(tree, path)));
+  let name = kind;
+  for (let count = 2; taken.has(name); count += 1) name = `${kind}-${count}`;
+  return name;
+}
+
+function setMissing(tree: Table, path: Path, value: unknown): void {
+  if (valueAt(tree, path) === undefined) setAt(tree, path, value);
+}
+
+function unknownVariables(env: Environment): ConfigProblem[] {
+  const known = [...settings.map(({ pattern }) => variableOf(pattern)), ...otherVariables].filter(
+    (name) => name !== undefined,
+  );
+  return Object.keys(env)
+    .filter((name) => name.startsWith("TIERLINE_") && !known.includes(name))
+    .sort()
+    .map((name) => {
+      const near = nearest(name, known);
+      const hint = variableComesLater(name)
+        ? notYet
+        : near === undefined
+          ? "docs/configuration.md lists the variables"
+          : `did you mean ${near}?`;
+      return { message: `${name} is no setting of tierline and does nothing`, hint };
+    });
+}

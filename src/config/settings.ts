@@ -1,0 +1,97 @@
+// The table of settings as a list: every section and every setting that the schema declares, in its order.
+
+import { z } from "zod";
+import type { SettingNote } from "./declare.ts";
+import { aboutSection, noteOf } from "./declare.ts";
+import type { Kind } from "./kinds.ts";
+import type { Path, Table } from "./path.ts";
+import { isTable, valueAt } from "./path.ts";
+import { configSchema } from "./schema.ts";
+
+/** Stands in a pattern for any index of a list, or any key of a table whose keys people choose. */
+export const each = "*";
+
+export type Pattern = readonly string[];
+
+export interface Setting extends SettingNote {
+  readonly pattern: Pattern;
+  readonly kind: Kind;
+  readonly optional: boolean;
+}
+
+export interface Section {
+  readonly pattern: Pattern;
+  /** `list`: written `[[so]]`, any number of times. `map`: its keys are names that people choose. */
+  readonly shape: "table" | "list" | "map";
+  readonly about: string;
+}
+
+const found = walk(configSchema, []);
+export const settings: readonly Setting[] = found.settings;
+export const sections: readonly Section[] = found.sections;
+
+/** The environment variable that sets it; none inside lists and maps. */
+export const variableOf = (pattern: Pattern): string | undefined =>
+  pattern.includes(each) ? undefined : `TIERLINE_${pattern.join("_").toUpperCase()}`;
+
+/** The setting that the path leads to or into: `sla.realtime.ladder[1]` is part of `sla.realtime.ladder`. */
+export const settingAt = (path: Path): Setting | undefined =>
+  settings.find(
+    ({ pattern }) => pattern.length <= path.length && matches(pattern, path.slice(0, pattern.length)),
+  );
+
+export const sectionAt = (path: Path): Section | undefined =>
+  sections.find(({ pattern }) => pattern.length === path.length && matches(pattern, path));
+
+/** The names that may stand directly under a path: of settings and of sections. */
+export function namesUnder(path: Path): string[] {
+  const patterns = [...sections, ...settings].map(({ pattern }) => pattern);
+  const names = patterns
+    .filter((pattern) => pattern.length > path.length && matches(pattern.slice(0, path.length), path))
+    .map((pattern) => pattern[path.length])
+    .filter((name) => name !== undefined && name !== each);
+  return [...new Set(names)].filter((name) => name !== undefined);
+}
+
+/** The places in a tree that a pattern stands for. */
+export function placesOf(pattern: Pattern, tree: Table): Path[] {
+  return pattern.reduce<Path[]>(
+    (paths, step) =>
+      paths.flatMap((path): Path[] => {
+        if (step !== each) return [[...path, step]];
+        const node = valueAt(tree, path);
+        if (Array.isArray(node)) return node.map((_, index) => [...path, index]);
+        return isTable(node) ? Object.keys(node).map((key) => [...path, key]) : [];
+      }),
+    [[]],
+  );
+}
+
+const matches = (pattern: Pattern, path: Path): boolean =>
+  pattern.every((step, index) => step === each || step === path[index]);
+
+interface Walked {
+  readonly settings: Setting[];
+  readonly sections: Section[];
+}
+
+function walk(schema: z.core.$ZodType, pattern: Pattern, optional = false): Walked {
+  const note = noteOf(schema);
+  if (note) return { settings: [{ ...note, pattern, optional }], sections: [] };
+  if (schema instanceof z.ZodOptional) return walk(schema.unwrap(), pattern, true);
+  if (schema instanceof z.ZodArray) return walkMany(schema.element, pattern, "list");
+  if (schema instanceof z.ZodRecord) return walkMany(schema.valueType, pattern, "map");
+  if (!(schema instanceof z.ZodObject)) throw new Error(`no note for the setting ${pattern.join(".")}`);
+  const parts = Object.entries(schema.shape).map(([key, part]) => walk(part, [...pattern, key]));
+  const own: Section = { pattern, shape: "table", about: aboutSection(schema) };
+  return {
+    settings: parts.flatMap((part) => part.settings),
+    sections: [...(pattern.length === 0 ? [] : [own]), ...parts.flatMap((part) => part.sections)],
+  };
+}
+
+function walkMany(item: z.core.$ZodType, pattern: Pattern, shape: "list" | "map"): Walked {
+  const inner = walk(item, [...pattern, each]);
+  const own: Section = { pattern, shape, about: aboutSection(item) };
+  return { settings: inner.settings, sections: [own] };
+}

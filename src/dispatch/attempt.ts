@@ -1,0 +1,294 @@
+// One call to one engine, from the first byte sent to the last byte relayed. It holds no choice: it says how the
+// call went, and whoever started it decides what follows. Before the answer's first byte everything is a value;
+// afterwards the answer can only end or break.
+
+import type { Clock, Instant } from "../base/clock.ts";
+import type { OutcomeKind } from "../fleet/outcome.ts";
+import type { WireExchange, WireRequest, WireResponse } from "../wire/exchange.ts";
+import type { WireErrorCode } from "../wire/wire-error.ts";
+import { WireError } from "../wire/wire-error.ts";
+import type { EngineLink } from "./engine-link.ts";
+import type { Relay } from "./relay.ts";
+import { BrokenAnswer } from "./relay.ts";
+import type { StreamGuard } from "./stream-guard.ts";
+import { createStreamGuard } from "./stream-guard.ts";
+import type { TokenUsage } from "./token-usage.ts";
+import { usageIn } from "./token-usage.ts";
+
+export const attemptLimits = {
+  /** A whole answer up to this size is gathered before its first byte goes out, so that a cut can still fail over. */
+  gatherBytes: 1024 * 1024,
+  /** Of a refusal or an error, which is read for its message and dropped. */
+  errorBytes: 64 * 1024,
+} as const;
+
+export interface Call {
+  readonly wire: WireRequest;
+  readonly link: EngineLink;
+  readonly stream: boolean;
+  /** Until the first byte of the answer's body; undefined: all the time there is. */
+  readonly firstByteMs: number | undefined;
+  readonly deadline: Instant;
+  readonly clock: Clock;
+  /** Bytes came. */
+  heard(): void;
+  /** Figures about its load that the engine put into the head of its answer. */
+  load(value: string): void;
+  /** It is over; called exactly once, with the call's slot still held. */
+  over(end: CallEnd): void;
+}
+
+export interface CallEnd {
+  readonly kind: OutcomeKind;
+  readonly firstByteMs: number | undefined;
+  readonly totalMs: number;
+  readonly retryAfterMs?: number | undefined;
+  readonly usage?: TokenUsage | undefined;
+}
+
+export type CallResult =
+  /** Nothing has gone to the caller: something else may be tried. */
+  | {
+      readonly answered: false;
+      readonly kind: OutcomeKind;
+      readonly why: string;
+      readonly retryAfterMs?: number | undefined;
+    }
+  | {
+      readonly answered: true;
+      readonly status: number;
+      readonly headers: readonly (readonly [name: string, value: string])[];
+      readonly body: Uint8Array | Relay;
+    };
+
+export interface RunningCall {
+  readonly result: Promise<CallResult>;
+  /** Ends it from outside; the result says so, unless the answer had begun. */
+  stop(kind: "cancelled" | "silent" | "deadline"): void;
+}
+
+/** What each way for the wire to fail means for the endpoint. */
+const wireOutcomes: Readonly<Record<WireErrorCode, OutcomeKind>> = {
+  refused: "refused",
+  unreachable: "unreachable",
+  tls: "unreachable",
+  reset: "reset",
+  closed: "reset",
+  truncated: "truncated",
+  timeout: "timeout",
+  malformed: "garbage",
+  "too-large": "garbage",
+  cancelled: "cancelled",
+  "too-many-connections": "busy",
+};
+
+export function startCall(call: Call): RunningCall {
+  const { clock } = call;
+  const began = clock.now();
+  let exchange: WireExchange | undefined;
+  /** Why we ended it ourselves; the first reason counts. */
+  let stoppedBy: OutcomeKind | undefined;
+  let firstByteMs: number | undefined;
+  let ended = false;
+
+  const stop = (kind: OutcomeKind): void => {
+    if (ended) return;
+    stoppedBy ??= kind;
+    exchange?.cancel();
+  };
+  const cancelDeadline = clock.after(call.deadline - began, () => stop("deadline"));
+  const cancelFirstByte =
+    call.firstByteMs === undefined || began + call.firstByteMs >= call.deadline
+      ? undefined
+      : clock.after(call.firstByteMs, () => stop("timeout"));
+
+  const end = (
+    kind: OutcomeKind,
+    more: { retryAfterMs?: number | undefined; usage?: TokenUsage | undefined } = {},
+  ): void => {
+    if (ended) return;
+    ended = true;
+    cancelDeadline();
+    cancelFirstByte?.();
+    call.over({ kind, firstByteMs, totalMs: clock.now() - began, ...more });
+  };
+
+  /** Expected failures of the wire become values; anything else is a bug and goes on. */
+  const failed = (error: unknown): { kind: OutcomeKind; why: string } => {
+    if (!(error instanceof WireError)) {
+      end("garbage");
+      throw error;
+    }
+    const kind = error.code === "cancelled" ? (stoppedBy ?? "cancelled") : wireOutcomes[error.code];
+    return { kind, why: error.message };
+  };
+
+  const send = async (wire: WireRequest): Promise<WireResponse> => {
+    exchange = call.link.client.request({ ...wire, heard: call.heard });
+    if (stoppedBy !== undefined) exchange.cancel();
+    return exchange.response;
+  };
+
+  /** A kept-alive connection that closed before any byte of an answer proves nothing: once more, on a fresh one. */
+  const sendTwice = async (): Promise<WireResponse> => {
+    try {
+      return await send(call.wire);
+    } catch (error) {
+      if (!isStaleConnection(error) || stoppedBy !== undefined) throw error;
+      return send({ ...call.wire, fresh: true });
+    }
+  };
+
+  const gotFirstByte = (): void => {
+    if (firstByteMs !== undefined) return;
+    firstByteMs = clock.now() - began;
+    cancelFirstByte?.();
+  };
+
+  const run = async (): Promise<CallResult> => {
+    const refuse = (kind: OutcomeKind, why: string, retryAfterMs?: number): CallResult => {
+      end(kind, { retryAfterMs });
+      // What was not read of a refusal must not hold the connection.
+      exchange?.cancel();
+      return { answered: false, kind, why, retryAfterMs };
+    };
+    try {
+      const response = await sendTwice();
+      const { status, headers } = response;
+      const { dialect } = call.link;
+      const loadValue = dialect.loadHeader && headers.get(dialect.loadHeader.name);
+      if (loadValue !== undefined) call.load(loadValue);
+
+      const verdict = dialect.verdict(status);
+      if (verdict === "busy" || verdict === "server-error") {
+        const text = await readText(response, attemptLimits.errorBytes);
+        const message = dialect.readError(status, text)?.message;
+        const why = `status ${status}${message === undefined ? "" : `: ${message}`}`;
+        return refuse(
+          verdict,
+          why,
+          retryAfterMsOf(headers.get("retry-after-ms"), headers.get("retry-after")),
+        );
+      }
+
+      const streams = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+      const guard = streams && verdict === "ok" ? createStreamGuard() : undefined;
+      const gathered: Uint8Array[] = [];
+      let bytes = 0;
+      for (;;) {
+        const chunk = await response.body.next();
+        gotFirstByte();
+        if (chunk === null) break;
+        gathered.push(chunk);
+        bytes += chunk.length;
+        if (guard !== undefined) {
+          if (guard.feed(chunk) !== undefined) {
+            return refuse("server-error", `the stream began with an error: ${excerpt(gathered)}`);
+          }
+          return answer(response, relay(response, guard, gathered));
+        }
+        if (bytes > attemptLimits.gatherBytes) return answer(response, relay(response, undefined, gathered));
+      }
+      const whole =
+        gathered.length === 1 && gathered[0] !== undefined ? gathered[0] : Buffer.concat(gathered);
+      if (guard !== undefined || (response.delimited === "close" && !isJson(whole))) {
+        return refuse("truncated", "the answer ended before it was complete");
+      }
+      end(verdict, { usage: usageIn(tailOf(whole)) });
+      return answer(response, whole);
+    } catch (error) {
+      const { kind, why } = failed(error);
+      return refuse(kind, why);
+    }
+  };
+
+  const relay = (response: WireResponse, guard: StreamGuard | undefined, begun: Uint8Array[]): Relay => {
+    let brokenBy: BrokenAnswer | undefined;
+    return {
+      async next() {
+        const kept = begun.shift();
+        if (kept !== undefined) return kept;
+        if (brokenBy !== undefined) throw brokenBy;
+        try {
+          const chunk = await response.body.next();
+          if (chunk === null) {
+            const proper = guard === undefined ? response.delimited !== "close" : guard.ended();
+            end(proper ? "ok" : "truncated", { usage: guard?.usage() });
+            if (!proper)
+              throw new BrokenAnswer("upstream_failed", "the engine's answer ended before it was complete");
+            return null;
+          }
+          const cut = guard?.feed(chunk);
+          if (cut === undefined) return chunk;
+          brokenBy = new BrokenAnswer("upstream_failed", "the engine reported an error in its stream", true);
+          end("server-error");
+          exchange?.cancel();
+          return chunk.subarray(0, cut);
+        } catch (error) {
+          if (error instanceof BrokenAnswer) throw error;
+          const { kind, why } = failed(error);
+          end(kind, { usage: guard?.usage() });
+          throw new BrokenAnswer(
+            kind === "deadline" ? "deadline_exceeded" : "upstream_failed",
+            kind === "deadline"
+              ? "the deadline passed while the answer was on its way"
+              : `the engine's answer broke off: ${why}`,
+          );
+        }
+      },
+      cancel(by) {
+        stop(by === "caller" ? "cancelled" : "deadline");
+        end(by === "caller" ? "cancelled" : "deadline", { usage: guard?.usage() });
+      },
+    };
+  };
+
+  return { result: run(), stop };
+}
+
+function answer(response: WireResponse, body: Uint8Array | Relay): CallResult {
+  return { answered: true, status: response.status, headers: response.headers.entries, body };
+}
+
+function isStaleConnection(error: unknown): boolean {
+  return (
+    error instanceof WireError &&
+    error.reused &&
+    !error.heard &&
+    (error.code === "closed" || error.code === "reset")
+  );
+}
+
+/** At most `limit` bytes as text; the rest is cut, since it is only read for its message. */
+async function readText({ body }: WireResponse, limit: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes < limit) {
+    const chunk = await body.next();
+    if (chunk === null) break;
+    parts.push(chunk);
+    bytes += chunk.length;
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** Milliseconds; `retry-after` in seconds or as a date is only read where it is seconds. */
+function retryAfterMsOf(ms: string | undefined, seconds: string | undefined): number | undefined {
+  const value = ms !== undefined ? Number(ms) : seconds !== undefined ? Number(seconds) * 1000 : Number.NaN;
+  return Number.isFinite(value) && value >= 0 ? value : undefined;
+}
+
+const usageBytes = 4096;
+const tailOf = (whole: Uint8Array): string => Buffer.from(whole.subarray(-usageBytes)).toString("latin1");
+
+function isJson(whole: Uint8Array): boolean {
+  try {
+    JSON.parse(Buffer.from(whole).toString("utf8"));
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+const excerpt = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString("utf8").slice(0, 200);

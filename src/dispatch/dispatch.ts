@@ -1,0 +1,254 @@
+// The loop around routing: ask, try, report the outcome, ask again with one more attempt in `tried`.
+
+import type { Clock, Instant } from "../base/clock.ts";
+import type { ErrorCode } from "../base/error-codes.ts";
+import type { Random } from "../base/random.ts";
+import type { EndpointState } from "../fleet/endpoint-state.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { outcomeRow } from "../fleet/outcome.ts";
+import { modelAt } from "../routing/candidates.ts";
+import type { Reason, Shed, TryReason } from "../routing/decision.ts";
+import type { Tried } from "../routing/request.ts";
+import { route } from "../routing/route.ts";
+import type { CallEnd, CallResult } from "./attempt.ts";
+import { startCall } from "./attempt.ts";
+import { engineCall } from "./engine-call.ts";
+import type { EngineLink } from "./engine-link.ts";
+import type { InferenceRequest } from "./inference-request.ts";
+import { refusalOf } from "./refusal.ts";
+import type { Relay } from "./relay.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+import type { WaitingRooms } from "./waiting-room.ts";
+
+export const dispatchRule = { attemptsMost: 3 } as const;
+
+/** What became of one attempt, for the log and the counters. */
+export interface AttemptRecord extends Tried {
+  readonly because: TryReason;
+  readonly ms: number;
+  readonly why: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+/** How a request went so far; filled while it goes, complete when `onEnd` is called. */
+export interface Journey {
+  readonly tried: AttemptRecord[];
+  /** Time spent waiting for a slot. */
+  queuedMs: number;
+  /** Time spent in calls to engines, until their first byte or their failure. */
+  engineMs: number;
+  because: Reason;
+}
+
+export type Dispatched =
+  | {
+      readonly kind: "answer";
+      readonly status: number;
+      readonly headers: readonly (readonly [name: string, value: string])[];
+      readonly body: Uint8Array | Relay;
+      readonly endpoint: EndpointState;
+      readonly attempts: number;
+      readonly answeredAt: Instant;
+      readonly journey: Journey;
+    }
+  | {
+      readonly kind: "refusal";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly retryAfterMs: number | undefined;
+      readonly journey: Journey;
+    }
+  /** The caller left before there was an answer. */
+  | { readonly kind: "gone"; readonly journey: Journey };
+
+export interface DispatchEvents {
+  /** A call is over. */
+  attemptEnded(endpoint: EndpointState, request: InferenceRequest, end: CallEnd): void;
+  breakerMoved(endpoint: EndpointState, model: string, to: "opened" | "closed"): void;
+}
+
+export interface DispatchParts {
+  readonly fleet: Fleet;
+  readonly linkOf: (endpoint: EndpointState) => EngineLink;
+  readonly rooms: WaitingRooms;
+  readonly budget: RetryBudget;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: DispatchEvents;
+}
+
+export interface Dispatch {
+  (request: InferenceRequest, callerLeft: AbortSignal): Promise<Dispatched>;
+  /** An endpoint is silent: whoever waits for its first byte, and has somewhere to go, goes. */
+  evacuate(endpoint: EndpointState): void;
+  /** What is asked of an endpoint right now: the question of a look should be of the same sort. */
+  askedOf(
+    endpoint: EndpointState,
+  ): { readonly path: InferenceRequest["path"]; readonly model: string } | undefined;
+}
+
+export function createDispatch(parts: DispatchParts): Dispatch {
+  const { fleet, rooms, budget, clock, random } = parts;
+  /** The calls in flight that have no byte yet, by endpoint. */
+  const unanswered = new Map<EndpointState, Set<UnansweredCall>>();
+
+  const unansweredOf = (endpoint: EndpointState): Set<UnansweredCall> => {
+    let calls = unanswered.get(endpoint);
+    if (calls === undefined) {
+      calls = new Set();
+      unanswered.set(endpoint, calls);
+    }
+    return calls;
+  };
+
+  /** One call, from the slot taken to the slot given back. */
+  const attempt = async (
+    request: InferenceRequest,
+    endpoint: EndpointState,
+    tried: readonly Tried[],
+    callerLeft: AbortSignal,
+  ): Promise<CallResult> => {
+    const link = parts.linkOf(endpoint);
+    const model = modelAt(endpoint, request);
+    endpoint.begin(model ?? "", fleet.nextPick(), clock.now());
+    const call = startCall({
+      wire: engineCall(request, link, model),
+      link,
+      stream: request.stream,
+      firstByteMs: request.stream ? request.firstByteMs : undefined,
+      deadline: request.deadline,
+      clock,
+      heard: () => endpoint.heard(clock.now()),
+      load(value) {
+        const gauges = link.dialect.loadHeader?.read(value);
+        if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
+      },
+      over(end) {
+        const moved = endpoint.end(
+          { ...end, model: model ?? "", stream: request.stream },
+          clock.now(),
+          random,
+        );
+        parts.events.attemptEnded(endpoint, request, end);
+        if (moved !== undefined) parts.events.breakerMoved(endpoint, model ?? "", moved);
+        if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
+        else rooms.slotFreed(endpoint);
+      },
+    });
+
+    const waiting: UnansweredCall = {
+      path: request.path,
+      model: model ?? "",
+      leaveIfBetter(now) {
+        const next = route(
+          request,
+          fleet,
+          [...tried, { endpoint: endpoint.spec.name, outcome: "silent" }],
+          now,
+          random,
+        );
+        if (next.do === "try" || next.do === "wait") call.stop("silent");
+      },
+    };
+    const calls = unansweredOf(endpoint);
+    calls.add(waiting);
+    const leave = (): void => call.stop("cancelled");
+    callerLeft.addEventListener("abort", leave);
+    if (callerLeft.aborted) leave();
+    try {
+      return await call.result;
+    } finally {
+      calls.delete(waiting);
+      // A relayed answer is watched by whoever pumps it.
+      callerLeft.removeEventListener("abort", leave);
+    }
+  };
+
+  const dispatch = async (request: InferenceRequest, callerLeft: AbortSignal): Promise<Dispatched> => {
+    const journey: Journey = { tried: [], queuedMs: 0, engineMs: 0, because: "no-endpoint" };
+    const { tried } = journey;
+    /** Leaving a dead or silent endpoint is free, once a request. */
+    let leftFree = false;
+    /** The attempts whose successor has been paid for. */
+    let paidFor = 0;
+    budget.earn(clock.now());
+
+    const refuse = (shed?: Shed): Dispatched => {
+      const late = clock.now() >= request.deadline;
+      return { kind: "refusal", ...refusalOf(tried, late, shed, random), journey };
+    };
+
+    for (;;) {
+      const now = clock.now();
+      if (callerLeft.aborted) return { kind: "gone", journey };
+      if (now >= request.deadline) return refuse();
+      const decision = route(request, fleet, tried, now, random);
+      if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
+      if (decision.do === "shed") return refuse(decision);
+      const endpoint = fleet.named(decision.endpoint.spec.name);
+      if (endpoint === undefined)
+        throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
+
+      if (tried.length > paidFor) {
+        if (tried.length >= dispatchRule.attemptsMost) return refuse();
+        const free: boolean = !leftFree && outcomeRow(tried.at(-1)?.outcome ?? "ok").evacuation === true;
+        if (!free && !budget.spend(now)) return refuse();
+        leftFree ||= free;
+        paidFor = tried.length;
+      }
+
+      if (decision.do === "wait") {
+        const wake = await rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
+        journey.queuedMs += clock.now() - now;
+        if (wake === "left") return { kind: "gone", journey };
+        continue;
+      }
+
+      const result = await attempt(request, endpoint, tried, callerLeft);
+      const ms = clock.now() - now;
+      journey.engineMs += ms;
+      if (result.answered) {
+        const { status, headers, body } = result;
+        const attempts = tried.length + 1;
+        return {
+          kind: "answer",
+          status,
+          headers,
+          body,
+          endpoint,
+          attempts,
+          answeredAt: clock.now(),
+          journey,
+        };
+      }
+      if (result.kind === "cancelled") return { kind: "gone", journey };
+      tried.push({
+        endpoint: endpoint.spec.name,
+        outcome: result.kind,
+        because: decision.because,
+        ms,
+        why: result.why,
+        retryAfterMs: result.retryAfterMs,
+      });
+      if (result.kind === "deadline") return refuse();
+    }
+  };
+
+  return Object.assign(dispatch, {
+    evacuate(endpoint: EndpointState): void {
+      const now = clock.now();
+      for (const call of [...unansweredOf(endpoint)]) call.leaveIfBetter(now);
+      rooms.empty(endpoint);
+    },
+    askedOf(endpoint: EndpointState) {
+      const [oldest] = unansweredOf(endpoint);
+      return oldest;
+    },
+  });
+}
+
+interface UnansweredCall {
+  readonly path: InferenceRequest["path"];
+  readonly model: string;
+  leaveIfBetter(now: Instant): void;
+}

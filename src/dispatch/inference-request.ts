@@ -1,0 +1,23 @@
+// One inference request as the rooms of motion carry it: the caller's own bytes, and what routing needs to know.
+
+import type { Instant } from "../base/clock.ts";
+import type { RoutingRequest } from "../routing/request.ts";
+
+export const inferencePaths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
+export type InferencePath = (typeof inferencePaths)[number];
+
+export interface InferenceRequest extends RoutingRequest {
+  readonly id: string;
+  readonly path: InferencePath;
+  /** As the caller sent it. */
+  readonly body: Uint8Array;
+  /** The body's top-level `model`; undefined where it is absent. */
+  readonly modelName: string | undefined;
+  /** Whether the caller set a `priority` of their own. */
+  readonly hasPriority: boolean;
+  /** What of the caller's headers goes on to the engine, and what every request to it carries. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Bounds each streamed attempt until its first byte. */
+  readonly firstByteMs: number;
+  readonly receivedAt: Instant;
+}

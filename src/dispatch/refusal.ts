@@ -1,0 +1,75 @@
+// What a caller is told when there is no answer: one code, one sentence, and when to come back.
+
+import type { ErrorCode } from "../base/error-codes.ts";
+import type { Random } from "../base/random.ts";
+import type { OutcomeKind } from "../fleet/outcome.ts";
+import { admissionRule, retryAfterMs } from "../routing/admission.ts";
+import type { Shed, ShedReason } from "../routing/decision.ts";
+import type { Tried } from "../routing/request.ts";
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+/** Attempts that ended because time did. */
+const timeOutcomes: readonly OutcomeKind[] = ["timeout", "silent", "deadline"];
+
+const shedRefusals: Readonly<Record<ShedReason, { readonly code: ErrorCode; readonly message: string }>> = {
+  "pool-full": {
+    code: "tier_overloaded",
+    message: "Every engine that could answer is full. Try again shortly.",
+  },
+  "queue-full": {
+    code: "tier_overloaded",
+    message: "Every engine that could answer is full, and so are the queues before them. Try again shortly.",
+  },
+  "too-late": {
+    code: "tier_overloaded",
+    message:
+      "The engines are too busy to answer within the time this request has. Try again shortly, or allow more time.",
+  },
+  "no-endpoint": {
+    code: "no_endpoint",
+    message: "No engine is available for this request right now.",
+  },
+};
+
+/** `late`: the deadline has passed. `shed`: what routing said, where it ended the matter. */
+export function refusalOf(
+  tried: readonly (Tried & {
+    readonly why?: string | undefined;
+    readonly retryAfterMs?: number | undefined;
+  })[],
+  late: boolean,
+  shed: Shed | undefined,
+  random: Random,
+): Refusal {
+  const attempts = tried.map(({ endpoint, outcome, why }) => `${endpoint}: ${why ?? outcome}`).join("; ");
+  const told = attempts === "" ? "" : ` Tried: ${attempts}.`;
+  if (late || (tried.length > 0 && tried.every(({ outcome }) => timeOutcomes.includes(outcome)))) {
+    return {
+      code: "deadline_exceeded",
+      message: `No engine answered in time.${told}`,
+      retryAfterMs: undefined,
+    };
+  }
+  if (tried.some(({ outcome }) => outcome === "busy")) {
+    const asked = Math.max(...tried.map((attempt) => attempt.retryAfterMs ?? 0));
+    const waitMs = asked > 0 ? Math.ceil(asked) : retryAfterMs(admissionRule.retryAfterMs, random);
+    return {
+      code: "tier_overloaded",
+      message: `The engines say that they are full.${told}`,
+      retryAfterMs: waitMs,
+    };
+  }
+  if (tried.length > 0 || shed === undefined) {
+    return {
+      code: "upstream_failed",
+      message: `No engine gave a usable answer.${told}`,
+      retryAfterMs: undefined,
+    };
+  }
+  return { ...shedRefusals[shed.because], retryAfterMs: shed.retryAfterMs };
+}

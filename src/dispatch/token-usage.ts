@@ -1,0 +1,16 @@
+// Reads `usage` out of an answer's last bytes without parsing the answer.
+
+export interface TokenUsage {
+  readonly prompt: number;
+  readonly completion: number;
+}
+
+/** `text` is the end of an answer. Undefined where it carries no usage. Embeddings have no completion tokens. */
+export function usageIn(text: string): TokenUsage | undefined {
+  const at = text.lastIndexOf('"usage"');
+  if (at < 0) return undefined;
+  const prompt = /"prompt_tokens": ?(\d{1,15})/.exec(text.slice(at))?.[1];
+  if (prompt === undefined) return undefined;
+  const completion = /"completion_tokens": ?(\d{1,15})/.exec(text.slice(at))?.[1];
+  return { prompt: Number(prompt), completion: Number(completion ?? 0) };
+}

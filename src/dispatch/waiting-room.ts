@@ -1,0 +1,70 @@
+// Where requests wait for a slot: one room an endpoint, ordered by deadline. Whoever is woken asks routing again.
+
+import type { Clock, Instant } from "../base/clock.ts";
+import type { EndpointState } from "../fleet/endpoint-state.ts";
+
+/** Why a wait ended. */
+export type Wake = "woken" | "expired" | "left";
+
+export interface WaitingRooms {
+  /** The caller has checked that the room has a place. `signal` is the caller's leaving. */
+  wait(endpoint: EndpointState, deadline: Instant, maxWaitMs: number, signal: AbortSignal): Promise<Wake>;
+  /** A slot of this endpoint is free: its most urgent waiter goes, or else the most urgent of its tier. */
+  slotFreed(endpoint: EndpointState): void;
+  /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
+  empty(endpoint: EndpointState): void;
+}
+
+interface Waiter {
+  readonly endpoint: EndpointState;
+  readonly deadline: Instant;
+  leave(wake: Wake): void;
+}
+
+export function createWaitingRooms(clock: Clock): WaitingRooms {
+  /** Most urgent first. All rooms in one list, because a free slot may serve the neighbour's waiter. */
+  const waiters: Waiter[] = [];
+
+  const insert = (waiter: Waiter): void => {
+    let low = 0;
+    let high = waiters.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = waiters[middle];
+      if (other !== undefined && other.deadline <= waiter.deadline) low = middle + 1;
+      else high = middle;
+    }
+    waiters.splice(low, 0, waiter);
+  };
+
+  return {
+    wait(endpoint, deadline, maxWaitMs, signal) {
+      if (signal.aborted) return Promise.resolve("left");
+      return new Promise((resolve) => {
+        const leave = (wake: Wake): void => {
+          const place = waiters.indexOf(waiter);
+          if (place < 0) return;
+          waiters.splice(place, 1);
+          endpoint.leaveRoom();
+          cancelTimer();
+          signal.removeEventListener("abort", onAbort);
+          resolve(wake);
+        };
+        const waiter: Waiter = { endpoint, deadline, leave };
+        const onAbort = (): void => leave("left");
+        const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
+        signal.addEventListener("abort", onAbort);
+        endpoint.enterRoom();
+        insert(waiter);
+      });
+    },
+    slotFreed(endpoint) {
+      const own = waiters.find((waiter) => waiter.endpoint === endpoint);
+      const { tier } = endpoint.spec;
+      (own ?? waiters.find((waiter) => waiter.endpoint.spec.tier === tier))?.leave("woken");
+    },
+    empty(endpoint) {
+      for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("woken");
+    },
+  };
+}

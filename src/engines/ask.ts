@@ -1,0 +1,75 @@
+// One question to an engine and its whole answer, bounded in bytes and time. How it failed is a value.
+
+import type { Clock } from "../base/clock.ts";
+import type { WireBody, WireClient } from "../wire/client.ts";
+import { WireError } from "../wire/wire-error.ts";
+
+export interface Question {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: string;
+  /** Until the last byte of the answer. */
+  readonly timeoutMs: number;
+  /** On a connection of its own, not one from the pool. */
+  readonly fresh?: boolean;
+}
+
+/** "silent": the time ran out. "refused": no connection, a broken one, too long an answer, or aborted. */
+export type Answer =
+  | { readonly status: number; readonly body: string }
+  | { readonly failed: "silent" | "refused" };
+
+export type Ask = (question: Question, signal: AbortSignal) => Promise<Answer>;
+
+/** Ten times the longest page of figures seen. */
+const answerLimitBytes = 2 ** 20;
+
+/** `headers` are sent with every question: the engine's own key, where it wants one. */
+export function createAsk(
+  client: WireClient,
+  clock: Clock,
+  headers: readonly (readonly [string, string])[],
+): Ask {
+  return async ({ method, path, body, timeoutMs, fresh }, signal) => {
+    if (signal.aborted) return { failed: "refused" };
+    let late = false;
+    const exchange = client.request({
+      method,
+      path,
+      headers: body === undefined ? headers : [...headers, ["content-type", "application/json"]],
+      ...(body !== undefined && { body: new TextEncoder().encode(body) }),
+      ...(fresh !== undefined && { fresh }),
+    });
+    const cancelTimer = clock.after(timeoutMs, () => {
+      late = true;
+      exchange.cancel();
+    });
+    const abort = (): void => exchange.cancel();
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const response = await exchange.response;
+      const text = await readText(response.body);
+      if (text === undefined) exchange.cancel();
+      return text === undefined ? { failed: "refused" } : { status: response.status, body: text };
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return { failed: late ? "silent" : "refused" };
+    } finally {
+      cancelTimer();
+      signal.removeEventListener("abort", abort);
+    }
+  };
+}
+
+/** Undefined when it is longer than anybody has use for. */
+async function readText(body: WireBody): Promise<string | undefined> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
+    bytes += chunk.byteLength;
+    if (bytes > answerLimitBytes) return undefined;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

@@ -1,0 +1,49 @@
+// What one kind of engine says and how to ask it. A dialect is pure: text in, facts out, no I/O.
+
+import type { EngineGauges } from "./gauges.ts";
+
+/** What an engine's own health check claims; "unknown" where it has none. It can veto an endpoint, never praise it. */
+export type HealthVerdict = "ok" | "unhealthy" | "unknown";
+
+/** The SLA classes that an engine's own queue can tell apart. */
+export type PriorityClass = "realtime" | "interactive" | "async";
+
+/** What a status says about the engine. The body of a client error goes to the caller byte for byte. */
+export type StatusVerdict = "ok" | "client-error" | "busy" | "server-error";
+
+export interface Dialect {
+  /** The name in the configuration. */
+  readonly kind: string;
+  readonly health: {
+    readonly path: string;
+    read(status: number, body: string): HealthVerdict;
+  };
+  readonly models: {
+    readonly path: string;
+    /** Undefined when the answer is not a list of models. */
+    read(status: number, body: string): readonly string[] | undefined;
+  };
+  readonly gauges?: {
+    readonly path: string;
+    /** Some engines hold the answer back until there is something to tell. */
+    readonly timeoutMs: number;
+    /** Never ask more often: the engine's figures are no newer, and making them costs it time. */
+    readonly everyMs: number;
+    /** Undefined when the answer holds no figure at all. */
+    read(status: number, body: string): EngineGauges | undefined;
+  };
+  /** Sent with every inference request. */
+  readonly requestHeaders: readonly (readonly [name: string, value: string])[];
+  /** Figures that the engine puts into the head of its answers. */
+  readonly loadHeader?: {
+    readonly name: string;
+    read(value: string): EngineGauges | undefined;
+  };
+  /** The body's `priority` member for a class, where the engine orders its queue by one. */
+  priority?(sla: PriorityClass): number;
+  /** What an error body says, for logs; undefined when it is not one of this engine's shapes. */
+  readError(status: number, body: string): { readonly message: string } | undefined;
+  verdict(status: number): StatusVerdict;
+  /** The cheapest question that only a working engine can answer: one token, over the whole path. */
+  oneToken(model: string): { readonly path: string; readonly body: string };
+}

@@ -1,0 +1,19 @@
+// Anything that speaks OpenAI's API and of which no more is known.
+
+import type { Dialect } from "./dialect.ts";
+import { readErrorBody, readHealthStatus, readModelList, readStatus } from "./openai-wire.ts";
+
+export const openai: Dialect = {
+  kind: "openai",
+  // No health check is part of the API: a server that lists its models is up, one that may not say is not down.
+  health: { path: "/v1/models", read: readHealthStatus },
+  models: { path: "/v1/models", read: readModelList },
+  requestHeaders: [],
+  readError: readErrorBody,
+  verdict: readStatus,
+  // Over chat, because many such servers have no plain completions.
+  oneToken: (model) => ({
+    path: "/v1/chat/completions",
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "1" }], max_tokens: 1 }),
+  }),
+};

@@ -1,0 +1,43 @@
+// TensorRT-LLM behind `trtllm-serve`.
+
+import type { Dialect } from "./dialect.ts";
+import type { EngineGauges } from "./gauges.ts";
+import { unlessEmpty } from "./gauges.ts";
+import {
+  figure,
+  member,
+  oneTokenCompletion,
+  parseJson,
+  readErrorBody,
+  readHealthStatus,
+  readModelList,
+  readStatus,
+} from "./openai-wire.ts";
+
+export const tensorrtLlm: Dialect = {
+  kind: "tensorrt-llm",
+  health: { path: "/health", read: readHealthStatus },
+  models: { path: "/v1/models", read: readModelList },
+  // With an idle queue the answer is held back for 2 s; twice that is a time limit which means something.
+  gauges: { path: "/metrics", timeoutMs: 4000, everyMs: 4000, read: readIterations },
+  requestHeaders: [],
+  readError: readErrorBody,
+  verdict: readStatus,
+  oneToken: oneTokenCompletion,
+};
+
+/** Statistics of the iterations since the last question, oldest first; the last row is the state now. */
+function readIterations(status: number, body: string): EngineGauges | undefined {
+  if (status !== 200) return undefined;
+  const iterations = parseJson(body);
+  if (!Array.isArray(iterations)) return undefined;
+  const last: unknown = iterations.at(-1);
+  const cache = member(last, "kvCacheStats");
+  const usedBlocks = figure(member(cache, "usedNumBlocks"));
+  const allBlocks = figure(member(cache, "maxNumBlocks"));
+  return unlessEmpty({
+    running: figure(member(last, "numActiveRequests")),
+    waiting: figure(member(last, "numQueuedRequests")),
+    kvUsage: usedBlocks !== undefined && allBlocks ? usedBlocks / allBlocks : undefined,
+  });
+}

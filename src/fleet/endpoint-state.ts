@@ -1,0 +1,236 @@
+// One endpoint as we know it: load, health, breakers, silence. It changes by what it is told, never by looking.
+
+import type { Instant } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { Breaker, BreakerState } from "./breaker.ts";
+import { createBreaker } from "./breaker.ts";
+import type { EndpointSpec } from "./endpoint.ts";
+import { createLatency } from "./latency.ts";
+import type { Outcome } from "./outcome.ts";
+import { outcomeRow } from "./outcome.ts";
+import { createSilence, quietLimitMs } from "./silence.ts";
+import { slowStartWeight } from "./slow-start.ts";
+
+export type Health = "unknown" | "ok" | "unhealthy";
+
+/** What an engine says of itself; what it does not say is undefined, never 0. */
+export interface EngineGauges {
+  readonly running?: number | undefined;
+  readonly waiting?: number | undefined;
+  /** 0 to 1. */
+  readonly kvUsage?: number | undefined;
+}
+
+/** What routing may see: a read-only type over the live object. */
+export interface EndpointView {
+  readonly spec: EndpointSpec;
+  /** Undefined until the engine or the operator has named them. */
+  readonly models: readonly string[] | undefined;
+  readonly inflight: number;
+  readonly waiting: number;
+  readonly health: Health;
+  readonly silent: boolean;
+  /** Turn of the last pick, rising over the whole fleet: round robin takes the lowest. */
+  readonly lastPick: number;
+  /** Refused or reset moments ago. */
+  barred(now: Instant): boolean;
+  /** Said itself that it is full, and the time it asked for has not passed. */
+  pushedBack(now: Instant): boolean;
+  breakerAdmits(model: string, now: Instant): boolean;
+  /** The worst over the models. */
+  breakerState(now: Instant): BreakerState;
+  /** How full and how troubled: 0 idle, 1 full, more when it fails or is just back. */
+  pressure(now: Instant): number;
+  /** Median first byte of the streams of the last ten seconds; undefined where there were too few. */
+  recentFirstByteMs(now: Instant): number | undefined;
+  /** How long one more request in the waiting room would wait; undefined while nothing is known. */
+  expectedWaitMs(): number | undefined;
+}
+
+export const endpointRule = {
+  barMs: 300,
+  /** A busy answer without a time in it. Doubles while it goes on. */
+  pushBackMs: 100,
+  pushBackMostMs: 1000,
+  /** Engine gauges older than this are unknown. */
+  gaugesStaleMs: 3000,
+  /** Share of the newest outcome in the running share of failures, and how fast that is forgotten. */
+  troubleShare: 0.1,
+  troubleForgetMs: 5000,
+  /** Different models with a breaker of their own, for one endpoint. */
+  breakersMost: 64,
+} as const;
+
+export type EndpointState = ReturnType<typeof createEndpointState>;
+
+export function createEndpointState(initial: EndpointSpec, initialModels: readonly string[] | undefined) {
+  let spec = initial;
+  let pinnedModels = initialModels;
+  const breakers = new Map<string, Breaker>();
+  const latency = createLatency();
+  const silence = createSilence();
+  let models = pinnedModels;
+  let health: Health = "unknown";
+  let inflight = 0;
+  let waiting = 0;
+  let lastPick = 0;
+  let barredUntil = 0;
+  let pushedBackUntil = 0;
+  let pushBacksInARow = 0;
+  let backSince: Instant | undefined;
+  let gauges: EngineGauges = {};
+  let gaugesAt = Number.NEGATIVE_INFINITY;
+  let trouble = 0;
+  let troubleAt = 0;
+
+  const breakerOf = (model: string): Breaker => {
+    const known = breakers.get(model);
+    if (known !== undefined) return known;
+    // Names come from callers: beyond the bound they share one breaker.
+    const name = breakers.size < endpointRule.breakersMost ? model : "";
+    const breaker = breakers.get(name) ?? createBreaker();
+    breakers.set(name, breaker);
+    return breaker;
+  };
+
+  const troubleNow = (now: Instant): number =>
+    trouble === 0 ? 0 : trouble * Math.exp((troubleAt - now) / endpointRule.troubleForgetMs);
+
+  const noteTrouble = (failed: boolean, now: Instant): void => {
+    if (!failed && trouble === 0) return;
+    const share = endpointRule.troubleShare;
+    trouble = troubleNow(now) * (1 - share) + (failed ? share : 0);
+    if (trouble < 0.001) trouble = 0;
+    troubleAt = now;
+  };
+
+  return {
+    get spec() {
+      return spec;
+    },
+    get models() {
+      return models;
+    },
+    get inflight() {
+      return inflight;
+    },
+    get waiting() {
+      return waiting;
+    },
+    get health() {
+      return health;
+    },
+    get silent() {
+      return silence.silent;
+    },
+    get lastPick() {
+      return lastPick;
+    },
+    barred: (now: Instant) => now < barredUntil,
+    pushedBack: (now: Instant) => now < pushedBackUntil,
+    breakerAdmits: (model: string, now: Instant) => breakers.get(model)?.admits(now) ?? true,
+    breakerState(now: Instant): BreakerState {
+      let worst: BreakerState = "closed";
+      for (const breaker of breakers.values()) {
+        const state = breaker.state(now);
+        if (state === "open") return "open";
+        if (state === "half-open") worst = "half-open";
+      }
+      return worst;
+    },
+    pressure(now: Instant): number {
+      let full = (inflight + waiting) / spec.slots;
+      if (now - gaugesAt <= endpointRule.gaugesStaleMs) {
+        // The engine may serve others too; its own figures lag by seconds, so they only ever add.
+        const engineLoad = ((gauges.running ?? 0) + (gauges.waiting ?? 0)) / spec.slots;
+        full = Math.max(full, engineLoad, gauges.kvUsage ?? 0);
+      }
+      return full / slowStartWeight(backSince, now) + troubleNow(now);
+    },
+    recentFirstByteMs: latency.recentFirstByteMs,
+    firstByteMs: latency.firstByteMs,
+    expectedWaitMs(): number | undefined {
+      const holdMs = latency.holdMs();
+      return holdMs === undefined ? undefined : (holdMs * (waiting + 1)) / spec.slots;
+    },
+
+    // What the floors above tell.
+
+    begin(model: string, pick: number, now: Instant): void {
+      inflight += 1;
+      lastPick = pick;
+      breakerOf(model).begin(now);
+      silence.owed(now);
+    },
+    heard(now: Instant): void {
+      if (silence.heard(now)) backSince = now;
+    },
+    end(outcome: Outcome, now: Instant, random: Random): "opened" | "closed" | undefined {
+      inflight -= 1;
+      const { failure, load, bars } = outcomeRow(outcome.kind);
+      if (outcome.kind === "cancelled" && outcome.firstByteMs === undefined) silence.abandoned();
+      if (outcome.kind === "deadline" && outcome.firstByteMs === undefined) silence.abandoned();
+      if (inflight === 0) silence.settled();
+      if (outcome.firstByteMs !== undefined && outcome.kind === "ok") {
+        latency.add(outcome.stream, outcome.firstByteMs, outcome.totalMs, now);
+      }
+      if (bars) barredUntil = now + endpointRule.barMs;
+      if (load) {
+        const asked = outcome.retryAfterMs ?? endpointRule.pushBackMs;
+        const grown = Math.max(asked, endpointRule.pushBackMs * 2 ** Math.min(pushBacksInARow, 10));
+        pushedBackUntil = now + Math.min(grown, endpointRule.pushBackMostMs);
+        pushBacksInARow += 1;
+      } else if (outcome.kind === "ok") {
+        pushBacksInARow = 0;
+      }
+      if (outcome.kind !== "cancelled" && outcome.kind !== "deadline") {
+        noteTrouble(failure !== undefined || load === true, now);
+      }
+      const change = breakerOf(outcome.model).record(outcome.kind, now, random);
+      if (change === "closed") backSince = now;
+      return change;
+    },
+    enterRoom(): void {
+      waiting += 1;
+    },
+    leaveRoom(): void {
+      waiting -= 1;
+    },
+    setHealth(next: Health, now: Instant): void {
+      if (health === "unhealthy" && next === "ok") {
+        backSince = now;
+        barredUntil = 0;
+      }
+      health = next;
+    },
+    reconfigure(next: EndpointSpec, nextModels: readonly string[] | undefined): void {
+      spec = next;
+      pinnedModels = nextModels;
+      if (nextModels !== undefined) models = nextModels;
+    },
+    setModels(next: readonly string[]): void {
+      if (pinnedModels === undefined) models = next;
+    },
+    setGauges(next: EngineGauges, now: Instant): void {
+      gauges = next;
+      gaugesAt = now;
+    },
+    /** The recovery question was answered: the next call to each model may be the test call. */
+    answeredAgain(now: Instant): void {
+      for (const breaker of breakers.values()) breaker.invite(now);
+      if (silence.heard(now)) backSince = now;
+    },
+    quietLimitMs: () =>
+      quietLimitMs(smallest(latency.firstByteMs(true, 0.99), latency.firstByteMs(false, 0.99))),
+    silence: {
+      due: silence.due,
+      looking: silence.looking,
+      looked: silence.looked,
+    },
+  };
+}
+
+function smallest(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined) return b;
+  return b === undefined ? a : Math.min(a, b);
+}

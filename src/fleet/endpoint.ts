@@ -1,0 +1,18 @@
+// What an endpoint is: the facts that configuration gives, not how it fares.
+
+/** A pool of engines with one model and one price, dearest first. */
+export const tiers = ["gold", "silver", "bronze"] as const;
+export type Tier = (typeof tiers)[number];
+
+export type Locality = "local";
+
+export interface EndpointSpec {
+  /** `<host>/<engine>`: unique in the fleet, and the label of its metrics. */
+  readonly name: string;
+  readonly tier: Tier;
+  readonly locality: Locality;
+  /** Requests in flight at once; the pool that utilisation is measured on. */
+  readonly slots: number;
+  /** Places in its waiting room. */
+  readonly queueLimit: number;
+}

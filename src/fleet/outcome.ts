@@ -1,0 +1,49 @@
+// How one attempt ended, as a row of facts. Who reacts to which fact is written beside the reaction.
+
+export interface OutcomeRow {
+  /** `local`: the endpoint never gave a usable answer. `remote`: it answered, and the answer was a failure. */
+  readonly failure?: "local" | "remote";
+  /** The endpoint is full, not broken: it costs weight, never the breaker. */
+  readonly load?: true;
+  /** Nobody listens there, or the connection was cut: stop using it at once, before the breaker has counted. */
+  readonly bars?: true;
+  /** Leaving such an endpoint costs no retry token, once a request. */
+  readonly evacuation?: true;
+}
+
+export const outcomes = {
+  ok: {},
+  /** Any 4xx but 429: the caller's own mistake. */
+  "client-error": {},
+  busy: { load: true },
+  "server-error": { failure: "remote" },
+  garbage: { failure: "remote" },
+  truncated: { failure: "remote" },
+  refused: { failure: "local", bars: true, evacuation: true },
+  unreachable: { failure: "local", bars: true, evacuation: true },
+  reset: { failure: "local", bars: true, evacuation: true },
+  timeout: { failure: "local" },
+  /** Evacuated because the endpoint fell silent; silence has its own memory and needs no breaker. */
+  silent: { evacuation: true },
+  /** The caller's time ran out; short deadlines must not open breakers. */
+  deadline: {},
+  /** The caller left. */
+  cancelled: {},
+} as const satisfies Record<string, OutcomeRow>;
+
+export type OutcomeKind = keyof typeof outcomes;
+
+export const outcomeRow = (kind: OutcomeKind): OutcomeRow => outcomes[kind];
+
+export interface Outcome {
+  readonly kind: OutcomeKind;
+  /** The model that was asked for at the engine; breakers are kept per endpoint and model. */
+  readonly model: string;
+  readonly stream: boolean;
+  /** Until the first byte of the answer's body, where one came. */
+  readonly firstByteMs?: number | undefined;
+  /** Until the end, whatever it was. */
+  readonly totalMs: number;
+  /** How long a busy endpoint asked to be left alone. */
+  readonly retryAfterMs?: number | undefined;
+}

@@ -1,0 +1,108 @@
+// The admin listener: for operators and the CLI. Errors are RFC 9457 problem documents.
+
+import { Hono } from "hono";
+import { explain } from "../routing/explain.ts";
+import { resolveAsked } from "../routing/sla.ts";
+import { createAuthenticate } from "./auth.ts";
+import type { Door } from "./door.ts";
+import { exposeMetrics } from "./metrics.ts";
+import { addHealth } from "./public.ts";
+import { readSla } from "./request-headers.ts";
+
+export function createAdminApp(door: Door): Hono {
+  const app = new Hono();
+
+  app.use("/api/*", async (context, next) => {
+    const { adminToken, adminHosts } = door.settings();
+    const { headers } = context.req.raw;
+    const host = hostName(headers.get("host") ?? "");
+    if (!isLoopbackName(host) && !adminHosts.includes(host)) {
+      return problem(403, "Unknown host", `The admin API does not answer to the name "${host}".`);
+    }
+    if (adminToken !== undefined) {
+      const authenticate = createAuthenticate([{ name: "admin", key: adminToken }]);
+      if (authenticate(headers.get("authorization")) === undefined) {
+        return problem(401, "Admin token needed", "Send the admin token as `Authorization: Bearer TOKEN`.", {
+          "www-authenticate": "Bearer",
+        });
+      }
+    }
+    // A page in a browser cannot send this type to another origin without asking first.
+    const changes = context.req.method !== "GET" && context.req.method !== "HEAD";
+    const type = headers.get("content-type")?.split(";")[0]?.trim();
+    if (changes && type !== "application/json") {
+      return problem(
+        415,
+        "JSON needed",
+        "Calls that change something need `content-type: application/json`.",
+      );
+    }
+    return next();
+  });
+
+  const drainState = (): Response =>
+    Response.json({ draining: door.lifecycle.phase === "draining", inflight: door.lifecycle.active });
+  app.get("/api/drain", drainState);
+  app.post("/api/drain", () => {
+    if (door.lifecycle.phase === "ready") {
+      door.lifecycle.enter("draining");
+      door.log.info({ inflight: door.lifecycle.active }, "draining: asked by an operator");
+    }
+    return drainState();
+  });
+  app.post("/api/undrain", () => {
+    if (door.lifecycle.ending) {
+      return problem(409, "Going down", "The router has been told to end and cannot be brought back.");
+    }
+    if (door.lifecycle.phase === "draining") {
+      door.lifecycle.enter("ready");
+      door.log.info("taking requests again: asked by an operator");
+    }
+    return drainState();
+  });
+
+  app.get("/api/explain", (context) => {
+    const sla = readSla(context.req.query("sla") ?? null);
+    if (typeof sla === "object")
+      return problem(400, "Unknown SLA class", sla.message.replace("x-tierline-sla", "sla"));
+    const { policy } = door.settings();
+    const asked = resolveAsked(policy, sla, context.req.query("model"));
+    const now = door.clock.now();
+    const deadline = now + policy.sla[asked.sla].totalMs;
+    return Response.json(explain({ ...asked, stream: true, deadline }, door.fleet, now, door.random));
+  });
+  app.get(
+    "/api/config",
+    () => new Response(door.printedConfig(), { headers: { "content-type": "application/toml" } }),
+  );
+
+  addHealth(app, door);
+  app.get("/metrics", () => exposeMetrics(door));
+  app.notFound((context) => problem(404, "Not found", `There is nothing at ${context.req.path}.`));
+  app.onError((error) => {
+    door.log.error({ err: error }, "an admin call failed in the router itself");
+    return problem(500, "Internal error", "The router failed on this call. Its log has the reason.");
+  });
+  return app;
+}
+
+function problem(
+  status: number,
+  title: string,
+  detail: string,
+  headers: Record<string, string> = {},
+): Response {
+  const body = { type: "about:blank", title, status, detail };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/problem+json", ...headers },
+  });
+}
+
+/** Without the port, and without the brackets of an IPv6 address. */
+function hostName(host: string): string {
+  return (/^\[([^\]]*)\]/.exec(host)?.[1] ?? host.split(":")[0] ?? "").toLowerCase();
+}
+
+const isLoopbackName = (name: string): boolean =>
+  name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);

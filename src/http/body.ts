@@ -1,0 +1,88 @@
+// Reads a request body once, bounded in size and time, and the few members that routing needs.
+
+import type { Clock } from "../base/clock.ts";
+import type { BadRequest } from "./errors.ts";
+
+export const bodyRule = {
+  /** A body must be there by then; Bun's own idle limit does not watch the bodies of POST requests. */
+  timeoutMs: 10_000,
+} as const;
+
+export interface BodyFields {
+  readonly model: string | undefined;
+  readonly stream: boolean;
+  readonly hasPriority: boolean;
+}
+
+export async function readBody(
+  request: Request,
+  limitBytes: number,
+  clock: Clock,
+): Promise<Uint8Array | BadRequest> {
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > limitBytes) return tooLarge(limitBytes);
+  let stopTimer = (): void => undefined;
+  const late = new Promise<"late">((resolve) => {
+    stopTimer = clock.after(bodyRule.timeoutMs, () => resolve("late"));
+  });
+  try {
+    // Where the length is announced Bun gathers the body itself, which is the fast way.
+    const reading = announced === null ? readChunked(request, limitBytes) : request.bytes();
+    const body = await Promise.race([reading, late]);
+    if (body === "late") {
+      reading.catch(() => undefined);
+      const seconds = bodyRule.timeoutMs / 1000;
+      return {
+        code: "request_timeout",
+        message: `The request body did not arrive within ${seconds} seconds.`,
+      };
+    }
+    return body;
+  } finally {
+    stopTimer();
+  }
+}
+
+async function readChunked(request: Request, limitBytes: number): Promise<Uint8Array | BadRequest> {
+  if (request.body === null) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of request.body) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes > limitBytes) return tooLarge(limitBytes);
+  }
+  return Buffer.concat(parts);
+}
+
+function tooLarge(limitBytes: number): BadRequest {
+  return {
+    code: "request_too_large",
+    message: `The request body is larger than the limit of ${limitBytes} bytes.`,
+  };
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Anything else in the body is the engine's to judge. */
+export function readFields(body: Uint8Array): BodyFields | BadRequest {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(utf8.decode(body));
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    return { code: "invalid_request", message: `The request body is not valid JSON: ${error.message}` };
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    return { code: "invalid_request", message: "The request body must be a JSON object." };
+  }
+  const model = "model" in parsed ? parsed.model : undefined;
+  if (model !== undefined && typeof model !== "string") {
+    return { code: "invalid_request", message: "`model` must be a string.", param: "model" };
+  }
+  return {
+    model,
+    stream: "stream" in parsed && parsed.stream === true,
+    hasPriority: "priority" in parsed,
+  };
+}

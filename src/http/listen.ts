@@ -1,0 +1,52 @@
+// Opens a listener for an app.
+
+import type { Hono } from "hono";
+import type { Log } from "../telemetry/log.ts";
+
+export const listenRule = {
+  /** Between the bytes of a head or a body; POST bodies have a limit of their own (body.ts). */
+  idleSeconds: 30,
+  /** Ours answers with a body that says why; Bun's own, which does not, stays out of the way. */
+  bodySlackBytes: 1024 * 1024,
+} as const;
+
+export interface ListenOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly bodyLimitBytes: number;
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+}
+
+export interface Listener {
+  /** With the port that it really has. */
+  readonly url: string;
+  /** Stops listening. `now` also cuts what is open. */
+  stop(now: boolean): Promise<void>;
+}
+
+/** Throws what Bun.serve throws, EADDRINUSE for one. */
+export function listen(
+  app: Hono,
+  { hostname, port, bodyLimitBytes, tls }: ListenOptions,
+  log: Log,
+): Listener {
+  const server = Bun.serve({
+    hostname,
+    port,
+    development: false,
+    idleTimeout: listenRule.idleSeconds,
+    maxRequestBodySize: bodyLimitBytes + listenRule.bodySlackBytes,
+    fetch: (request, server) => app.fetch(request, server),
+    error(error) {
+      log.error({ err: error }, "a request failed outside the router's own handlers");
+      return new Response(null, { status: 500 });
+    },
+    ...(tls === undefined ? {} : { tls }),
+  });
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return {
+    url: `${tls === undefined ? "http" : "https"}://${host}:${server.port}`,
+    stop: (now) => server.stop(now),
+  };
+}

@@ -1,0 +1,95 @@
+// The public listener: what game clients speak to.
+
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { inferencePaths } from "../dispatch/inference-request.ts";
+import type { Door } from "./door.ts";
+import { errorResponse } from "./errors.ts";
+import { health, live, ready } from "./health.ts";
+import { exposeMetrics } from "./metrics.ts";
+import { getModel, listModels } from "./models.ts";
+import { handleInference } from "./openai.ts";
+
+export function createPublicApp(door: Door): Hono {
+  const app = new Hono();
+
+  app.use(async (context, next) => {
+    const wrong = unreadable(context.req.raw.headers);
+    return wrong === undefined
+      ? next()
+      : errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
+  });
+  app.use(
+    cors({
+      origin: (origin) => {
+        const allowed = door.settings().corsOrigins;
+        return allowed.includes("*") || allowed.includes(origin) ? origin : null;
+      },
+      exposeHeaders: [
+        "x-request-id",
+        "x-tierline-tier",
+        "x-tierline-endpoint",
+        "x-tierline-because",
+        "server-timing",
+      ],
+    }),
+  );
+  app.use("/v1/*", async (context, next) => {
+    const authenticate = door.settings().authenticate;
+    if (authenticate === undefined) return next();
+    const header = context.req.raw.headers.get("authorization");
+    if (authenticate(header) !== undefined) return next();
+    door.account.rejected("invalid_api_key");
+    const message =
+      header === null
+        ? "No API key given. Send it as `Authorization: Bearer KEY`."
+        : "The API key is not known here. Check the key, and that it is sent as `Authorization: Bearer KEY`.";
+    return errorResponse("invalid_api_key", message, { headers: { "www-authenticate": "Bearer" } });
+  });
+
+  for (const path of inferencePaths) {
+    app.post(path, (context) => handleInference(path, context.req.raw, door));
+    allowOnly(app, path, "POST");
+  }
+  app.get("/v1/models", () => listModels(door));
+  allowOnly(app, "/v1/models", "GET, HEAD");
+  // A model's name may hold slashes.
+  app.get("/v1/models/:id{.+}", (context) => getModel(context.req.param("id"), door));
+  allowOnly(app, "/v1/models/*", "GET, HEAD");
+
+  addHealth(app, door);
+  app.get("/metrics", () =>
+    door.settings().metricsOnPublic
+      ? exposeMetrics(door)
+      : errorResponse("not_found", "Metrics are on the admin listener."),
+  );
+  app.notFound((context) => errorResponse("not_found", `There is nothing at ${context.req.path}.`));
+  app.onError((error) => {
+    door.log.error({ err: error }, "a request failed in the router itself");
+    return errorResponse("internal_error", "The router failed on this request. Its log has the reason.");
+  });
+  return app;
+}
+
+export function addHealth(app: Hono, door: Door): void {
+  app.get("/livez", live);
+  app.get("/healthz", live);
+  app.get("/readyz", () => ready(door));
+  app.get("/health", () => health(door));
+}
+
+function allowOnly(app: Hono, path: string, methods: string): void {
+  app.all(path, (context) =>
+    errorResponse("method_not_allowed", `${context.req.method} is not possible here; use ${methods}.`, {
+      headers: { allow: methods },
+    }),
+  );
+}
+
+/** What HTTP/1.1 says must be refused and Bun.serve lets pass (RFC 9112 section 3.2, RFC 9110 section 10.1.1). */
+function unreadable(headers: Headers): string | undefined {
+  if (/[,\s/\\?#@]/.test(headers.get("host") ?? "")) return "The Host header must name one host.";
+  const expect = headers.get("expect");
+  if (expect !== null && expect.toLowerCase() !== "100-continue") return "This Expect header cannot be met.";
+  return undefined;
+}

@@ -1,0 +1,85 @@
+// Accounts for each inference request once it is over: the counters always, a log line where it was not plain.
+
+import type { Clock } from "../base/clock.ts";
+import type { ErrorCode } from "../base/error-codes.ts";
+import { observe } from "../base/histogram.ts";
+import type { Dispatched } from "../dispatch/dispatch.ts";
+import type { InferenceRequest } from "../dispatch/inference-request.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { RelayEnd } from "./relay-body.ts";
+
+export const accountRule = {
+  /** One plain request in so many gets a line at level `info`; all of them do at `debug`. */
+  plainSampling: 100,
+  /** Above this share of its time a request is slow, and a slow one is not plain. */
+  slowShare: 0.8,
+} as const;
+
+export interface RequestAccount {
+  /** Refused before it was a request: unreadable, or not allowed. */
+  rejected(code: ErrorCode): void;
+  finished(request: InferenceRequest, dispatched: Dispatched, how: RelayEnd, status: number): void;
+}
+
+export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): RequestAccount {
+  let plain = 0;
+
+  return {
+    rejected(code) {
+      metrics.requests.with("none", "none", "none", code).add(1);
+    },
+    finished(request, dispatched, how, status) {
+      const { sla } = request;
+      const { journey } = dispatched;
+      const totalMs = clock.now() - request.receivedAt;
+      const endpoint = dispatched.kind === "answer" ? dispatched.endpoint.spec : undefined;
+      const tier = endpoint?.tier ?? "none";
+      const outcome = how === "complete" ? (status < 400 ? "ok" : "client-error") : how;
+
+      metrics.requests.with(sla, tier, endpoint?.locality ?? "none", outcome).add(1);
+      if (dispatched.kind === "answer") {
+        observe(metrics.requestSeconds.with(sla, tier), totalMs / 1000);
+        observe(metrics.firstByteSeconds.with(sla, tier), (journey.queuedMs + journey.engineMs) / 1000);
+        // Of an answer that is relayed, only the way to its first byte is the router's own time.
+        const untilMs =
+          dispatched.body instanceof Uint8Array ? totalMs : dispatched.answeredAt - request.receivedAt;
+        const insideMs = untilMs - journey.queuedMs - journey.engineMs;
+        observe(metrics.overheadSeconds.with(), insideMs / 1000);
+      }
+      if (dispatched.kind === "refusal" && journey.tried.length === 0)
+        metrics.shed.with(sla, journey.because).add(1);
+      const attempts = journey.tried.length + (dispatched.kind === "answer" ? 1 : 0);
+      if (attempts > 1) metrics.retries.with().add(attempts - 1);
+
+      const slow = totalMs > accountRule.slowShare * (request.deadline - request.receivedAt);
+      const isPlain = outcome === "ok" && attempts === 1 && journey.because === "local-first" && !slow;
+      plain = isPlain ? (plain + 1) % accountRule.plainSampling : plain;
+      if (isPlain && plain !== 1 && !log.isLevelEnabled("debug")) return;
+      log[isPlain || outcome === "left" ? "info" : "warn"](
+        {
+          request: request.id,
+          sla,
+          path: request.path,
+          model: request.model ?? request.modelName,
+          stream: request.stream,
+          outcome,
+          status,
+          because: journey.because,
+          endpoint: endpoint?.name,
+          attempts,
+          tried: journey.tried.map(({ endpoint: name, outcome: kind, ms, why }) => ({
+            endpoint: name,
+            outcome: kind,
+            ms,
+            why,
+          })),
+          queued_ms: journey.queuedMs,
+          engine_ms: journey.engineMs,
+          total_ms: totalMs,
+        },
+        isPlain ? "request" : `request ${outcome}`,
+      );
+    },
+  };
+}

@@ -1,0 +1,56 @@
+// Which endpoints could serve a request now, and of each other one, why not.
+
+import type { Instant } from "../base/clock.ts";
+import type { EndpointView } from "../fleet/endpoint-state.ts";
+import { canAnswerIn } from "./admission.ts";
+import type { Exclusion } from "./decision.ts";
+import type { RoutingRequest, Tried } from "./request.ts";
+
+/** The model that the endpoint will be asked for; undefined while nobody knows what it serves. */
+export function modelAt(endpoint: EndpointView, request: RoutingRequest): string | undefined {
+  return request.model ?? endpoint.models?.[0];
+}
+
+/** Undefined: it can take the request now. The order is from "never" to "not now". */
+export function whyNot(
+  endpoint: EndpointView,
+  request: RoutingRequest,
+  tried: readonly Tried[],
+  now: Instant,
+): Exclusion | undefined {
+  for (const attempt of tried) if (attempt.endpoint === endpoint.spec.name) return "already-tried";
+  if (
+    request.model !== undefined &&
+    endpoint.models !== undefined &&
+    !endpoint.models.includes(request.model)
+  ) {
+    return "other-model";
+  }
+  if (endpoint.health === "unhealthy") return "unhealthy";
+  if (endpoint.silent) return "silent";
+  if (endpoint.barred(now)) return "barred";
+  if (!endpoint.breakerAdmits(modelAt(endpoint, request) ?? "", now)) return "breaker-open";
+  if (endpoint.pushedBack(now)) return "pushed-back";
+  if (!canAnswerIn(endpoint, request.stream, request.deadline - now, now)) return "too-slow";
+  if (endpoint.inflight >= endpoint.spec.slots) return "full";
+  return undefined;
+}
+
+/**
+ * Whether an endpoint may be tried although it looks bad, when nobody looks better, and in which order.
+ * Undefined: never. A failed health check is a veto; everything else is our own judgement and may be wrong.
+ */
+export function guessRank(exclusion: Exclusion): number | undefined {
+  switch (exclusion) {
+    case "pushed-back":
+      return 0;
+    case "barred":
+      return 1;
+    case "breaker-open":
+      return 2;
+    case "silent":
+      return 3;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,55 @@
+// The metrics that are counted while requests pass: a row each. Figures that are merely read are gauges, and
+// registered by whoever owns them.
+
+import type { Registry } from "./registry.ts";
+
+/** Fine around the Gold budget of 16 ms, coarse up to the longest story. */
+export const secondsBounds: readonly number[] = [
+  0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.012, 0.014, 0.016, 0.02, 0.025, 0.033, 0.05, 0.1, 0.25,
+  0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
+];
+/** Time inside the router is a matter of microseconds. */
+const overheadBounds: readonly number[] = [
+  0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.033, 0.1,
+];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics(registry: Registry) {
+  return {
+    requests: registry.counter("tierline_requests_total", "Inference requests, by how they ended.", [
+      "sla",
+      "tier",
+      "locality",
+      "outcome",
+    ]),
+    requestSeconds: registry.histogram(
+      "tierline_request_duration_seconds",
+      "From the last byte of the request's head to the last byte of the answer.",
+      ["sla", "tier"],
+      secondsBounds,
+    ),
+    firstByteSeconds: registry.histogram(
+      "tierline_time_to_first_byte_seconds",
+      "Until the first byte of the answer's body came from the engine.",
+      ["sla", "tier"],
+      secondsBounds,
+    ),
+    overheadSeconds: registry.histogram(
+      "tierline_overhead_seconds",
+      "Time of a request inside the router, parsing included, waiting for an engine or a slot excluded.",
+      [],
+      overheadBounds,
+    ),
+    attempts: registry.counter("tierline_attempts_total", "Calls to endpoints, by how they ended.", [
+      "endpoint",
+      "outcome",
+    ]),
+    retries: registry.counter("tierline_retries_total", "Attempts after the first of a request.", []),
+    shed: registry.counter("tierline_shed_total", "Requests refused early, by reason.", ["sla", "because"]),
+    tokens: registry.counter("tierline_tokens_total", "Tokens, as far as engines report them.", [
+      "tier",
+      "direction",
+    ]),
+  };
+}

@@ -1,0 +1,198 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { tierline } from "./fake-terminal.ts";
+
+type Answer = { readonly status?: number; readonly body: unknown };
+type Seen = {
+  readonly method: string;
+  readonly path: string;
+  readonly authorization: string | null;
+  readonly type: string | null;
+};
+
+let stop: (() => void) | undefined;
+afterEach(() => {
+  stop?.();
+  stop = undefined;
+});
+
+/** An admin listener that answers from a script; the last line of it again and again. */
+function listener(...answers: Answer[]) {
+  const seen: Seen[] = [];
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch(request) {
+      const { pathname, search } = new URL(request.url);
+      const { headers, method } = request;
+      seen.push({
+        method,
+        path: pathname + search,
+        authorization: headers.get("authorization"),
+        type: headers.get("content-type"),
+      });
+      const answer = answers[Math.min(seen.length, answers.length) - 1];
+      return Response.json(answer?.body, { status: answer?.status ?? 200 });
+    },
+  });
+  stop = () => void server.stop(true);
+  return { url: `http://127.0.0.1:${server.port}`, port: server.port, seen };
+}
+
+const idle = { body: { draining: false, inflight: 0 } };
+const draining = (inflight: number): Answer => ({ body: { draining: true, inflight } });
+
+describe("a command that talks to a router finds it", () => {
+  test("by --admin, then by $TIERLINE_ADMIN", async () => {
+    const { url, seen } = listener(idle);
+    const nowhere = { TIERLINE_ADMIN: "http://127.0.0.1:1" };
+    expect(await tierline(["undrain", "--admin", url], { env: nowhere })).toMatchObject({ exit: 0 });
+    expect(await tierline(["undrain"], { env: { TIERLINE_ADMIN: url } })).toMatchObject({ exit: 0 });
+    expect(seen).toHaveLength(2);
+  });
+
+  test("by a written listen.admin, before the address left in state.dir", async () => {
+    const { port, seen } = listener(idle);
+    const files = {
+      "a.toml": `[listen]\nadmin = "0.0.0.0:${port}"\n[auth]\nadmin_token_file = "/token"\n[state]\ndir = "/state"\n`,
+      "/token": "t0ken\n",
+      "/state/admin.url": "http://127.0.0.1:1\n",
+    };
+    expect(await tierline(["undrain", "--config", "a.toml"], { files })).toMatchObject({ exit: 0 });
+    expect(seen).toEqual([
+      { method: "POST", path: "/api/undrain", authorization: "Bearer t0ken", type: "application/json" },
+    ]);
+  });
+
+  test.each([
+    ["port 0 is written", '[listen]\nadmin = "127.0.0.1:0"\n'],
+    ["no address is written", ""],
+  ])("by the address left in state.dir when %s", async (_, text) => {
+    const { url, seen } = listener(idle);
+    const files = { "a.toml": `${text}[state]\ndir = "/state"\n`, "/state/admin.url": `${url}\n` };
+    expect(await tierline(["undrain", "--config", "a.toml"], { files })).toMatchObject({ exit: 0 });
+    expect(seen).toHaveLength(1);
+  });
+
+  test("without being able to read the callers' keys", async () => {
+    const { port } = listener(idle);
+    const text = `[listen]\nadmin = "127.0.0.1:${port}"\n[auth]\nmode = "keys"\nkeys_file = "/keys"\n`;
+    expect(await tierline(["undrain", "--config", "a.toml"], { files: { "a.toml": text } })).toMatchObject({
+      exit: 0,
+    });
+  });
+
+  test("or says that there is none", async () => {
+    const files = { "a.toml": '[listen]\nadmin = "127.0.0.1:0"\n[state]\ndir = "/state"\n' };
+    expect(await tierline(["undrain", "--config", "a.toml"], { files })).toEqual({
+      exit: 1,
+      out: "",
+      err: "No router has left its address in /state. Is one running? Name it with --admin URL.\n",
+    });
+    expect(await tierline(["undrain", "--admin", "http://127.0.0.1:1"])).toEqual({
+      exit: 1,
+      out: "",
+      err: "No router answers at http://127.0.0.1:1. Is one running? Name another with --admin URL.\n",
+    });
+  });
+
+  test("or exits 78 when the configuration cannot say", async () => {
+    const { exit, err } = await tierline(["undrain", "--config", "a.toml"], {
+      files: { "a.toml": "[lisen]\n" },
+    });
+    expect(exit).toBe(78);
+    expect(err).toContain("a.toml:1:2: unknown table [lisen]");
+  });
+});
+
+describe("a router's refusal", () => {
+  test("is told with its title and detail", async () => {
+    const { url } = listener({
+      status: 409,
+      body: { title: "Conflict", detail: "it is stopping", status: 409 },
+    });
+    const err = `The router at ${url} refused (409): Conflict: it is stopping.\n`;
+    expect(await tierline(["drain", "--admin", url])).toEqual({ exit: 1, out: "", err });
+  });
+
+  test("for want of a token says how to give one", async () => {
+    const { url } = listener({ status: 401, body: {} });
+    const err = `The router at ${url} wants its admin token: --token-file FILE.\n`;
+    expect(await tierline(["drain", "--admin", url])).toEqual({ exit: 1, out: "", err });
+  });
+
+  test("is suspected where the answer makes no sense", async () => {
+    const { url } = listener({ body: "hello" });
+    const err = `What answers at ${url} does not speak like a router of this version.\n`;
+    expect(await tierline(["drain", "--admin", url])).toEqual({ exit: 1, out: "", err });
+  });
+});
+
+describe("drain", () => {
+  test("returns at once and says what is in flight", async () => {
+    const { url } = listener(draining(3));
+    expect(await tierline(["drain", "--admin", url])).toEqual({
+      exit: 0,
+      out: "Draining: 3 requests in flight.\n",
+      err: "",
+    });
+  });
+
+  test("--wait asks until nothing is in flight", async () => {
+    const { url, seen } = listener(draining(2), draining(1), draining(0));
+    expect(await tierline(["drain", "--wait", "--admin", url])).toEqual({
+      exit: 0,
+      out: "Draining: 2 requests in flight.\nDrained: nothing is in flight.\n",
+      err: "",
+    });
+    expect(seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      "POST /api/drain",
+      "GET /api/drain",
+      "GET /api/drain",
+    ]);
+  });
+
+  test("--wait fails when somebody undrains meanwhile", async () => {
+    const { url } = listener(draining(1), idle);
+    const { exit, err } = await tierline(["drain", "--wait", "--json", "--admin", url]);
+    expect({ exit, err }).toEqual({ exit: 1, err: "Somebody has undrained the router meanwhile.\n" });
+  });
+});
+
+describe("explain", () => {
+  const candidates = [
+    { endpoint: "gold-1/vllm", because: "local-first" },
+    { endpoint: "gold-1/llama-cpp", because: "full" },
+  ];
+
+  test.each([
+    [
+      { do: "try", endpoint: "gold-1/vllm", because: "local-first" },
+      "It would go to gold-1/vllm: local-first.",
+    ],
+    [
+      { do: "wait", endpoint: "gold-1/vllm", because: "local-full", max_wait_ms: 40.4 },
+      "It would wait up to 40 ms for gold-1/vllm: local-full.",
+    ],
+    [
+      { do: "shed", because: "pool-full", retry_after_ms: 250 },
+      "It would be refused: pool-full; try again after 250 ms.",
+    ],
+  ])("says %j in a sentence, and a line for each candidate", async (decision, sentence) => {
+    const { url, seen } = listener({ body: { decision, candidates } });
+    const args = ["explain", "--sla", "realtime", "--model", "npc fast", "--session", "s&1", "--admin", url];
+    expect(await tierline(args)).toEqual({
+      exit: 0,
+      out: `${sentence}\n  gold-1/vllm       local-first\n  gold-1/llama-cpp  full\n`,
+      err: "",
+    });
+    expect(seen[0]?.path).toBe("/api/explain?sla=realtime&model=npc+fast&session=s%261");
+  });
+
+  test("--json hands on what the router said", async () => {
+    const body = { decision: { do: "shed", because: "no-endpoint", retry_after_ms: 1 }, candidates, more: 1 };
+    const { url } = listener({ body });
+    const { exit, out } = await tierline(["explain", "--sla", "async", "--json", "--admin", url]);
+    expect(exit).toBe(0);
+    expect(JSON.parse(out)).toEqual(body);
+  });
+});
