@@ -3,6 +3,7 @@
 import type { Clock, Instant } from "../base/clock.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { Random } from "../base/random.ts";
+import type { Asked } from "../engines/look.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
@@ -64,7 +65,7 @@ export type Dispatched =
 export interface DispatchEvents {
   /** A call is over. */
   attemptEnded(endpoint: EndpointState, request: InferenceRequest, end: CallEnd): void;
-  breakerMoved(endpoint: EndpointState, model: string, to: "opened" | "closed"): void;
+  breakerMoved(endpoint: EndpointState, asked: Asked, to: "opened" | "closed"): void;
 }
 
 export interface DispatchParts {
@@ -130,7 +131,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           random,
         );
         parts.events.attemptEnded(endpoint, request, end);
-        if (moved !== undefined) parts.events.breakerMoved(endpoint, model ?? "", moved);
+        if (moved !== undefined)
+          parts.events.breakerMoved(endpoint, { path: request.path, model: model ?? "" }, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
         else rooms.slotFreed(endpoint);
       },
@@ -247,8 +249,6 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   });
 }
 
-interface UnansweredCall {
-  readonly path: InferenceRequest["path"];
-  readonly model: string;
+interface UnansweredCall extends Asked {
   leaveIfBetter(now: Instant): void;
 }

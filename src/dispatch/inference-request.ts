@@ -1,10 +1,8 @@
 // One inference request as the rooms of motion carry it: the caller's own bytes, and what routing needs to know.
 
 import type { Instant } from "../base/clock.ts";
+import type { InferencePath } from "../engines/dialect.ts";
 import type { RoutingRequest } from "../routing/request.ts";
-
-export const inferencePaths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
-export type InferencePath = (typeof inferencePaths)[number];
 
 export interface InferenceRequest extends RoutingRequest {
   readonly id: string;

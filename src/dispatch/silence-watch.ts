@@ -1,41 +1,35 @@
 // Looks at endpoints that owe answers and have gone quiet, and has them left when they are silent.
 
 import type { Clock } from "../base/clock.ts";
+import type { Asked } from "../engines/look.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Dispatch } from "./dispatch.ts";
-import type { InferencePath } from "./inference-request.ts";
 
 export const silenceWatchRule = { tickMs: 25 } as const;
-
-export interface Look {
-  readonly path: InferencePath;
-  readonly model: string;
-  readonly limitMs: number;
-}
 
 export interface SilenceWatchParts {
   readonly fleet: Fleet;
   readonly dispatch: Dispatch;
   readonly clock: Clock;
   /** Asks the endpoint for one token, on a connection of its own; true where there was any sign of life in time. */
-  readonly look: (endpoint: EndpointState, question: Look) => Promise<boolean>;
-  readonly onSilent: (endpoint: EndpointState) => void;
+  readonly look: (endpoint: EndpointState, asked: Asked, limitMs: number) => Promise<boolean>;
+  readonly onSilent: (endpoint: EndpointState, asked: Asked) => void;
 }
 
 /** Watches until the returned function is called. */
 export function watchSilence({ fleet, dispatch, clock, look, onSilent }: SilenceWatchParts): () => void {
   /** What was last asked where: a caller who left took the question along, and the look needs one of its sort. */
-  const lastAsked = new Map<EndpointState, Pick<Look, "path" | "model">>();
+  const lastAsked = new Map<EndpointState, Asked>();
   let stopTimer: () => void;
 
   const lookAt = async (endpoint: EndpointState, limitMs: number): Promise<void> => {
     const asked = lastAsked.get(endpoint);
     if (asked === undefined) return;
     endpoint.silence.looking(clock.now());
-    const alive = await look(endpoint, { ...asked, limitMs });
+    const alive = await look(endpoint, asked, limitMs);
     if (!endpoint.silence.looked(alive, clock.now())) return;
-    onSilent(endpoint);
+    onSilent(endpoint, asked);
     dispatch.evacuate(endpoint);
   };
 

@@ -37,7 +37,7 @@ export function createAsk(
       method,
       path,
       headers: body === undefined ? headers : [...headers, ["content-type", "application/json"]],
-      ...(body !== undefined && { body: new TextEncoder().encode(body) }),
+      ...(body !== undefined && { body: [new TextEncoder().encode(body)] }),
       ...(fresh !== undefined && { fresh }),
     });
     const cancelTimer = clock.after(timeoutMs, () => {

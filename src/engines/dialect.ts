@@ -8,6 +8,10 @@ export type HealthVerdict = "ok" | "unhealthy" | "unknown";
 /** The SLA classes that an engine's own queue can tell apart. */
 export type PriorityClass = "realtime" | "interactive" | "async";
 
+/** The doors of an engine behind which tokens are made. */
+export const inferencePaths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
+export type InferencePath = (typeof inferencePaths)[number];
+
 /** What a status says about the engine. The body of a client error goes to the caller byte for byte. */
 export type StatusVerdict = "ok" | "client-error" | "busy" | "server-error";
 
@@ -40,10 +44,10 @@ export interface Dialect {
     read(value: string): EngineGauges | undefined;
   };
   /** The body's `priority` member for a class, where the engine orders its queue by one. */
-  priority?(sla: PriorityClass): number;
+  priority?(sla: PriorityClass): number | undefined;
   /** What an error body says, for logs; undefined when it is not one of this engine's shapes. */
   readError(status: number, body: string): { readonly message: string } | undefined;
   verdict(status: number): StatusVerdict;
-  /** The cheapest question that only a working engine can answer: one token, over the whole path. */
-  oneToken(model: string): { readonly path: string; readonly body: string };
+  /** The cheapest question of a sort that only a working engine can answer: one token, over the whole path. */
+  oneToken(path: InferencePath, model: string): string;
 }

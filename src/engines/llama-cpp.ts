@@ -3,13 +3,7 @@
 import type { Dialect } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
 import { unlessEmpty } from "./gauges.ts";
-import {
-  oneTokenCompletion,
-  readErrorBody,
-  readHealthStatus,
-  readModelList,
-  readStatus,
-} from "./openai-wire.ts";
+import { oneToken, readErrorBody, readHealthStatus, readModelList, readStatus } from "./openai-wire.ts";
 import { sumOf } from "./prometheus-text.ts";
 
 export const llamaCpp: Dialect = {
@@ -22,7 +16,7 @@ export const llamaCpp: Dialect = {
   requestHeaders: [],
   readError: readErrorBody,
   verdict: readStatus,
-  oneToken: oneTokenCompletion,
+  oneToken,
 };
 
 function readMetrics(status: number, body: string): EngineGauges | undefined {

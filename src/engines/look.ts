@@ -5,13 +5,19 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Answer, Ask } from "./ask.ts";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect, InferencePath } from "./dialect.ts";
 
 /** "refused" is an answer that no tokens can be had: no connection, 429, or a 5xx. */
 export type LookVerdict = "answered" | "silent" | "refused";
 
 /** The counter is read again when this share of the time has passed, so that the reading itself ends in time. */
 const secondReadingAt = 0.75;
+
+/** What the engine owes somebody: the question is of the same sort. */
+export interface Asked {
+  readonly path: InferencePath;
+  readonly model: string;
+}
 
 export interface LookTools {
   readonly dialect: Dialect;
@@ -22,14 +28,14 @@ export interface LookTools {
 /** Takes `limitMs` at most. Aborted, it says "refused" and nobody should be listening. */
 export async function look(
   tools: LookTools,
-  model: string,
+  asked: Asked,
   limitMs: number,
   signal: AbortSignal,
 ): Promise<LookVerdict> {
   const over = new AbortController();
   const both = AbortSignal.any([signal, over.signal]);
   const moved = tokensMoved(tools, limitMs, both);
-  const verdict = await askForToken(tools, model, limitMs, both);
+  const verdict = await askForToken(tools, asked, limitMs, both);
   const result = verdict === "silent" && (await moved) ? "answered" : verdict;
   over.abort();
   return result;
@@ -38,11 +44,17 @@ export async function look(
 /** The question alone, on a connection of its own: one from the pool may be the thing that is dead. */
 export async function askForToken(
   { dialect, ask }: LookTools,
-  model: string,
+  { path, model }: Asked,
   limitMs: number,
   signal: AbortSignal,
 ): Promise<LookVerdict> {
-  const question = { method: "POST", ...dialect.oneToken(model), timeoutMs: limitMs, fresh: true } as const;
+  const question = {
+    method: "POST",
+    path,
+    body: dialect.oneToken(path, model),
+    timeoutMs: limitMs,
+    fresh: true,
+  } as const;
   return verdictOf(await ask(question, signal));
 }
 

@@ -1,6 +1,6 @@
 // What all engines with an OpenAI door have in common: model lists, error bodies, status codes, the one-token question.
 
-import type { HealthVerdict, StatusVerdict } from "./dialect.ts";
+import type { HealthVerdict, InferencePath, StatusVerdict } from "./dialect.ts";
 
 /** More names than any engine serves; a longer list is cut, because each name costs a row elsewhere. */
 const modelsLimit = 256;
@@ -53,12 +53,24 @@ export function readStatus(status: number): StatusVerdict {
   return status >= 500 ? "server-error" : "client-error";
 }
 
-/** Over `/v1/completions`, which needs no chat template: a refused template would say nothing about the engine. */
-export function oneTokenCompletion(model: string): { readonly path: string; readonly body: string } {
-  return {
-    path: "/v1/completions",
-    body: JSON.stringify({ model, prompt: "1", max_tokens: 1, temperature: 0 }),
-  };
+/**
+ * Asked through the same door as the requests that are waiting: an engine may lack the others, and answers a door
+ * that it lacks without having to work.
+ */
+export function oneToken(path: InferencePath, model: string): string {
+  switch (path) {
+    case "/v1/chat/completions":
+      return JSON.stringify({
+        model,
+        messages: [{ role: "user", content: "1" }],
+        max_tokens: 1,
+        temperature: 0,
+      });
+    case "/v1/completions":
+      return JSON.stringify({ model, prompt: "1", max_tokens: 1, temperature: 0 });
+    case "/v1/embeddings":
+      return JSON.stringify({ model, input: "1" });
+  }
 }
 
 /** The value of an object's own member, or undefined for anything else. */

@@ -1,7 +1,7 @@
 // Anything that speaks OpenAI's API and of which no more is known.
 
 import type { Dialect } from "./dialect.ts";
-import { readErrorBody, readHealthStatus, readModelList, readStatus } from "./openai-wire.ts";
+import { oneToken, readErrorBody, readHealthStatus, readModelList, readStatus } from "./openai-wire.ts";
 
 export const openai: Dialect = {
   kind: "openai",
@@ -11,9 +11,5 @@ export const openai: Dialect = {
   requestHeaders: [],
   readError: readErrorBody,
   verdict: readStatus,
-  // Over chat, because many such servers have no plain completions.
-  oneToken: (model) => ({
-    path: "/v1/chat/completions",
-    body: JSON.stringify({ model, messages: [{ role: "user", content: "1" }], max_tokens: 1 }),
-  }),
+  oneToken,
 };

@@ -9,7 +9,7 @@ import type { Beat } from "./beat.ts";
 import { startBeat } from "./beat.ts";
 import type { Dialect, HealthVerdict } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
-import type { LookVerdict } from "./look.ts";
+import type { Asked, LookVerdict } from "./look.ts";
 import { askForToken, look } from "./look.ts";
 
 export const proberRule = {
@@ -49,9 +49,9 @@ export interface Prober {
    * Whether the engine answers one token within the limit, asked now; see look.ts. A second call while a look
    * is under way gets its verdict: engines fall silent as a whole.
    */
-  look(model: string, limitMs: number): Promise<LookVerdict>;
-  /** Repeats the one-token question about this model until told `undefined`. */
-  watch(model: string | undefined): void;
+  look(asked: Asked, limitMs: number): Promise<LookVerdict>;
+  /** Repeats the one-token question until told `undefined`. */
+  watch(asked: Asked | undefined): void;
   /** Ends every question; no callback comes after it. */
   stop(): void;
 }
@@ -67,7 +67,7 @@ export function startProber(options: ProberOptions): Prober {
   let failures = 0;
   let models: readonly string[] | undefined;
   let looking: Promise<LookVerdict> | undefined;
-  let watching: { readonly model: string; readonly beat: Beat; readonly over: AbortController } | undefined;
+  let watching: { readonly asked: Asked; readonly beat: Beat; readonly over: AbortController } | undefined;
 
   const checkHealth = async (): Promise<number> => {
     const { path, read } = dialect.health;
@@ -127,26 +127,26 @@ export function startProber(options: ProberOptions): Prober {
   };
 
   return {
-    look(model, limitMs) {
-      looking ??= look(options, model, limitMs, over.signal).finally(() => {
+    look(asked, limitMs) {
+      looking ??= look(options, asked, limitMs, over.signal).finally(() => {
         looking = undefined;
       });
       return looking;
     },
 
-    watch(model) {
-      if (model === watching?.model) return;
+    watch(asked) {
+      if (asked?.model === watching?.asked.model && asked?.path === watching?.asked.path) return;
       unwatch();
-      if (model === undefined || over.signal.aborted) return;
+      if (asked === undefined || over.signal.aborted) return;
       const watchOver = new AbortController();
       const beat = startBeat(clock, async () => {
         // A look that is under way asks the same.
-        const question = looking ?? askForToken(options, model, proberRule.watchTimeoutMs, watchOver.signal);
+        const question = looking ?? askForToken(options, asked, proberRule.watchTimeoutMs, watchOver.signal);
         const verdict = await question;
         if (verdict === "answered" && !watchOver.signal.aborted) options.onAnswered();
         return around(proberRule.watchEveryMs);
       });
-      watching = { model, beat, over: watchOver };
+      watching = { asked, beat, over: watchOver };
     },
 
     stop() {

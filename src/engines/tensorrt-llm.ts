@@ -6,7 +6,7 @@ import { unlessEmpty } from "./gauges.ts";
 import {
   figure,
   member,
-  oneTokenCompletion,
+  oneToken,
   parseJson,
   readErrorBody,
   readHealthStatus,
@@ -23,7 +23,7 @@ export const tensorrtLlm: Dialect = {
   requestHeaders: [],
   readError: readErrorBody,
   verdict: readStatus,
-  oneToken: oneTokenCompletion,
+  oneToken,
 };
 
 /** Statistics of the iterations since the last question, oldest first; the last row is the state now. */

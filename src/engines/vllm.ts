@@ -6,7 +6,7 @@ import { unlessEmpty } from "./gauges.ts";
 import {
   figure,
   member,
-  oneTokenCompletion,
+  oneToken,
   parseJson,
   readErrorBody,
   readHealthStatus,
@@ -15,8 +15,8 @@ import {
 } from "./openai-wire.ts";
 import { maxOf, sumOf } from "./prometheus-text.ts";
 
-/** Lower is first. Zero is what requests without the member get, so nobody at the engine's own door overtakes realtime. */
-const priorities = { realtime: 0, interactive: 10, async: 20 } as const;
+/** Lower is first. Interactive, the default, says nothing: what the engine gets is then exactly what the caller sent. */
+const priorities = { realtime: -10, interactive: undefined, async: 10 } as const;
 
 export const vllm: Dialect = {
   kind: "vllm",
@@ -30,7 +30,7 @@ export const vllm: Dialect = {
   priority: (sla) => priorities[sla],
   readError: readErrorBody,
   verdict: readStatus,
-  oneToken: oneTokenCompletion,
+  oneToken,
 };
 
 /** The second spelling of a series is Ray's, which turns the colon into an underscore. */

@@ -13,10 +13,10 @@ export function createAdminApp(door: Door): Hono {
   const app = new Hono();
 
   app.use("/api/*", async (context, next) => {
-    const { adminToken, adminHosts } = door.settings();
+    const { adminToken, isAdminHost } = door.settings();
     const { headers } = context.req.raw;
     const host = hostName(headers.get("host") ?? "");
-    if (!isLoopbackName(host) && !adminHosts.includes(host)) {
+    if (!isLoopbackName(host) && !isAdminHost(host)) {
       return problem(403, "Unknown host", `The admin API does not answer to the name "${host}".`);
     }
     if (adminToken !== undefined) {

@@ -20,8 +20,8 @@ export interface DoorSettings {
   readonly metricsOnPublic: boolean;
   /** Undefined: the admin listener asks for no token. */
   readonly adminToken: string | undefined;
-  /** Host names beside loopback that the admin listener answers to. */
-  readonly adminHosts: readonly string[];
+  /** Whether the admin API answers to this name in a Host header, loopback names apart. */
+  readonly isAdminHost: (name: string) => boolean;
 }
 
 export interface Door {

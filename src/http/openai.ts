@@ -2,7 +2,8 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
-import type { InferencePath, InferenceRequest } from "../dispatch/inference-request.ts";
+import type { InferenceRequest } from "../dispatch/inference-request.ts";
+import type { InferencePath } from "../engines/dialect.ts";
 import { modelKnowledge } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import { readBody, readFields } from "./body.ts";

@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { inferencePaths } from "../dispatch/inference-request.ts";
+import { inferencePaths } from "../engines/dialect.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import { health, live, ready } from "./health.ts";

@@ -70,6 +70,7 @@ const kept = new Set([
   "upgrade",
   "host",
   "content-length",
+  "content-type",
   "expect",
   "accept-encoding",
   "authorization",
@@ -91,6 +92,8 @@ export function onwardHeaders(headers: Headers, requestId: string, trace: Trace)
     ["traceparent", trace.onward],
     // An answer that is relayed byte for byte is looked at on its way, so it must be plain.
     ["accept-encoding", "identity"],
+    // It has been read as JSON, whatever the caller called it; vLLM refuses anything that is called otherwise.
+    ["content-type", "application/json"],
   ];
   const connection = headers.get("connection");
   const named = connection === null ? [] : connection.toLowerCase().split(/\s*,\s*/);

@@ -1,0 +1,227 @@
+// Introduces the rooms to each other: from a configuration to a router that can answer, without listeners.
+
+import type { Clock } from "./base/clock.ts";
+import type { Random } from "./base/random.ts";
+import type { Config } from "./config/config.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { toToml } from "./config/print.ts";
+import { createDispatch } from "./dispatch/dispatch.ts";
+import { createRetryBudget } from "./dispatch/retry-budget.ts";
+import { watchSilence } from "./dispatch/silence-watch.ts";
+import { createWaitingRooms } from "./dispatch/waiting-room.ts";
+import type { LinkedEngine, LinkParts } from "./engine-links.ts";
+import { linkEngine } from "./engine-links.ts";
+import { tiers } from "./fleet/endpoint.ts";
+import type { EndpointState } from "./fleet/endpoint-state.ts";
+import type { FleetMember } from "./fleet/fleet.ts";
+import { createFleet } from "./fleet/fleet.ts";
+import { createAuthenticate } from "./http/auth.ts";
+import type { Door, DoorSettings } from "./http/door.ts";
+import { createLifecycle } from "./http/lifecycle.ts";
+import { createRequestAccount } from "./http/request-account.ts";
+import { balancers } from "./routing/balancers/balancers.ts";
+import type { Rung, SlaRule } from "./routing/sla.ts";
+import { registerFleetGauges } from "./telemetry/fleet-gauges.ts";
+import type { Log } from "./telemetry/log.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import { registerProcessGauges } from "./telemetry/process-gauges.ts";
+import { createRegistry } from "./telemetry/registry.ts";
+
+export interface RouterParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly build: { readonly version: string; readonly revision: string; readonly bun: string };
+}
+
+export interface Router {
+  readonly door: Door;
+  /** Takes over what a reload may change. */
+  reconfigure(loaded: LoadedConfig): void;
+  /** Resolves when every engine has said what it serves, or `limitMs` have passed. */
+  acquainted(limitMs: number): Promise<void>;
+  stop(): void;
+}
+
+export function assemble(first: LoadedConfig, { clock, random, log, build }: RouterParts): Router {
+  let loaded = first;
+  let settings = settingsOf(loaded.config);
+  const fleet = createFleet(membersOf(loaded.config));
+  const rooms = createWaitingRooms(clock);
+  const registry = createRegistry();
+  const metrics = createMetrics(registry);
+  registry.gauge("tierline_build_info", "What is running.", ["version", "revision", "bun"], (set) =>
+    set(1, build.version, build.revision, build.bun),
+  );
+  registerFleetGauges(registry, fleet, clock.now);
+  const stopProcessGauges = registerProcessGauges(registry, clock);
+  registry.gauge("tierline_members", "Members of the fleet.", ["state"], (set) => set(1, "alive"));
+  registry.gauge(
+    "tierline_tier_target_p95_seconds",
+    "The latency that the operator promises for the tier.",
+    ["tier"],
+    (set) => {
+      for (const [tier, { targetP95Ms }] of Object.entries(loaded.config.tiers))
+        set(targetP95Ms / 1000, tier);
+    },
+  );
+
+  const engines = new Map<EndpointState, LinkedEngine>();
+  const linkParts: LinkParts = {
+    clock,
+    random,
+    log,
+    onBack: (endpoint) => rooms.slotFreed(endpoint),
+    onAway: (endpoint) => rooms.empty(endpoint),
+  };
+
+  const linkAll = (): void => {
+    const wanted = new Set<EndpointState>();
+    for (const config of loaded.config.engines) {
+      const endpoint = fleet.named(endpointName(loaded.config, config.name));
+      if (endpoint === undefined) continue;
+      wanted.add(endpoint);
+      const known = engines.get(endpoint);
+      if (known?.fits(config)) continue;
+      known?.stop();
+      engines.set(endpoint, linkEngine(config, endpoint, linkParts));
+    }
+    for (const [endpoint, engine] of engines) {
+      if (wanted.has(endpoint)) continue;
+      engine.stop();
+      engines.delete(endpoint);
+      rooms.empty(endpoint);
+    }
+  };
+
+  const engineOf = (endpoint: EndpointState): LinkedEngine => {
+    const engine = engines.get(endpoint);
+    if (engine === undefined) throw new Error(`${endpoint.spec.name} has no engine`);
+    return engine;
+  };
+
+  const mostSlots = (): number => Math.max(1, ...fleet.endpoints.map(({ spec }) => spec.slots));
+  const dispatch = createDispatch({
+    fleet,
+    rooms,
+    clock,
+    random,
+    budget: createRetryBudget(mostSlots, clock.now()),
+    linkOf: (endpoint) => engineOf(endpoint).link,
+    events: {
+      attemptEnded(endpoint, _request, end) {
+        metrics.attempts.with(endpoint.spec.name, end.kind).add(1);
+        if (end.usage === undefined) return;
+        metrics.tokens.with(endpoint.spec.tier, "prompt").add(end.usage.prompt);
+        metrics.tokens.with(endpoint.spec.tier, "completion").add(end.usage.completion);
+      },
+      breakerMoved(endpoint, asked, to) {
+        log.warn({ endpoint: endpoint.spec.name, model: asked.model }, `breaker ${to}`);
+        // Recovery is asked for instead of waited for.
+        engines.get(endpoint)?.prober.watch(to === "opened" ? asked : undefined);
+      },
+    },
+  });
+  linkAll();
+  const stopWatch = watchSilence({
+    fleet,
+    dispatch,
+    clock,
+    // A refusal is an answer too: it is for the breaker to judge.
+    look: async (endpoint, asked, limitMs) =>
+      (await engineOf(endpoint).prober.look(asked, limitMs)) !== "silent",
+    onSilent(endpoint, asked) {
+      log.warn({ endpoint: endpoint.spec.name, inflight: endpoint.inflight }, "endpoint is silent");
+      engines.get(endpoint)?.prober.watch(asked);
+    },
+  });
+
+  const door: Door = {
+    clock,
+    random,
+    dispatch,
+    fleet,
+    lifecycle: createLifecycle(),
+    account: createRequestAccount(metrics, log, clock),
+    registry,
+    log,
+    settings: () => settings,
+    printedConfig: () => toToml(loaded.origins),
+  };
+
+  return {
+    door,
+    reconfigure(next) {
+      loaded = next;
+      settings = settingsOf(next.config);
+      fleet.reconfigure(membersOf(next.config));
+      linkAll();
+    },
+    acquainted(limitMs) {
+      return new Promise((resolve) => {
+        const until = clock.now() + limitMs;
+        const check = (): void => {
+          const known = fleet.endpoints.every(
+            ({ models, health }) => models !== undefined && health !== "unknown",
+          );
+          if (known || clock.now() >= until) resolve();
+          else clock.after(5, check);
+        };
+        check();
+      });
+    },
+    stop() {
+      stopWatch();
+      stopProcessGauges();
+      for (const engine of engines.values()) {
+        engine.stop();
+        engine.link.client.close();
+      }
+    },
+  };
+}
+
+const endpointName = (config: Config, engine: string): string => `${config.host.name}/${engine}`;
+
+function membersOf(config: Config): FleetMember[] {
+  return config.engines.map(({ name, tier, models, maxConcurrent, maxQueue }) => ({
+    spec: {
+      name: endpointName(config, name),
+      tier,
+      locality: "local",
+      slots: maxConcurrent,
+      queueLimit: maxQueue,
+    },
+    models,
+  }));
+}
+
+function settingsOf(config: Config): DoorSettings {
+  const tierBalancers = {
+    gold: balancers[config.tiers.gold.balancer],
+    silver: balancers[config.tiers.silver.balancer],
+    bronze: balancers["least-pressure"],
+  };
+  const rungs = new Map(tiers.map((tier): [string, Rung] => [tier, { tier, balance: tierBalancers[tier] }]));
+  const ruleOf = ({ ladder, firstByteMs, totalMs }: Config["sla"]["realtime"]): SlaRule => ({
+    ladder: ladder.flatMap((tier) => rungs.get(tier) ?? []),
+    firstByteMs,
+    totalMs,
+  });
+  const { realtime, interactive, async } = config.sla;
+  return {
+    policy: {
+      sla: { realtime: ruleOf(realtime), interactive: ruleOf(interactive), async: ruleOf(async) },
+      aliases: config.aliases,
+      balancers: tierBalancers,
+    },
+    bodyLimitBytes: config.limits.bodyBytes,
+    authenticate: config.auth.mode === "keys" ? createAuthenticate(config.auth.keys) : undefined,
+    corsOrigins: config.cors.origins,
+    metricsOnPublic: config.metrics.public,
+    adminToken: config.auth.adminToken,
+    // Behind a token a borrowed name (DNS rebinding) gains nothing; without one only the configured name is ours.
+    isAdminHost: (name) =>
+      config.auth.adminToken !== undefined || name === config.listen.admin.host.toLowerCase(),
+  };
+}

@@ -1,0 +1,97 @@
+// The engines of this host, each with its two wires (requests, questions), its dialect and its prober.
+
+import type { Clock } from "./base/clock.ts";
+import type { Random } from "./base/random.ts";
+import type { EngineConfig } from "./config/config.ts";
+import type { EngineLink } from "./dispatch/engine-link.ts";
+import { createAsk } from "./engines/ask.ts";
+import { dialects } from "./engines/engine.ts";
+import type { Prober } from "./engines/prober.ts";
+import { startProber } from "./engines/prober.ts";
+import type { EndpointState } from "./fleet/endpoint-state.ts";
+import type { Log } from "./telemetry/log.ts";
+import type { WireTarget } from "./wire/client.ts";
+import { createWireClient } from "./wire/client.ts";
+
+export interface LinkedEngine {
+  readonly link: EngineLink;
+  readonly prober: Prober;
+  /** Whether it can go on serving under a new configuration as it is. */
+  fits(config: EngineConfig): boolean;
+  stop(): void;
+}
+
+export interface LinkParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** The endpoint takes work again: whoever waits may ask. */
+  readonly onBack: (endpoint: EndpointState) => void;
+  /** The endpoint takes no work: whoever waits for it must look elsewhere. */
+  readonly onAway: (endpoint: EndpointState) => void;
+}
+
+/** Room beside the slots for connections that are closing, and for the one-token question of the silence test. */
+const spareConnections = 64;
+/** Questions are few and of a size. */
+const questionConnections = 16;
+
+export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts: LinkParts): LinkedEngine {
+  const { clock, random, log, onBack, onAway } = parts;
+  const dialect = dialects[config.kind];
+  const target = targetOf(config.url);
+  const authorization = config.apiKey === undefined ? undefined : `Bearer ${config.apiKey}`;
+  const client = createWireClient(target, clock, { maxConnections: config.maxConcurrent + spareConnections });
+  // Probes must get through when every slot is held, so they share no connection with requests.
+  const asking = createWireClient(target, clock, { maxConnections: questionConnections });
+  const headers = authorization === undefined ? [] : [["authorization", authorization] as const];
+  const { name } = endpoint.spec;
+
+  const prober = startProber({
+    dialect,
+    clock,
+    random,
+    ask: createAsk(asking, clock, headers),
+    onHealth(verdict) {
+      const was = endpoint.health;
+      endpoint.setHealth(verdict, clock.now());
+      if (was !== "unknown" || verdict === "unhealthy") {
+        log[verdict === "unhealthy" ? "warn" : "info"](
+          { endpoint: name, health: verdict, was },
+          "engine health",
+        );
+      }
+      if (verdict === "unhealthy") onAway(endpoint);
+      else onBack(endpoint);
+    },
+    onModels(models) {
+      endpoint.setModels(models);
+      log.info({ endpoint: name, models }, "engine models");
+    },
+    onGauges: (gauges) => endpoint.setGauges(gauges, clock.now()),
+    onAnswered() {
+      prober.watch(undefined);
+      endpoint.answeredAgain(clock.now());
+      log.info({ endpoint: name }, "endpoint answers again");
+      onBack(endpoint);
+    },
+  });
+
+  return {
+    link: { client, dialect, authorization },
+    prober,
+    fits: (other) => other.kind === config.kind && other.url === config.url && other.apiKey === config.apiKey,
+    stop() {
+      prober.stop();
+      asking.close();
+      // Requests in flight keep their connections; the rest close themselves when idle.
+    },
+  };
+}
+
+function targetOf(url: string): WireTarget {
+  const { hostname, port, protocol } = new URL(url);
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
+  if (protocol === "https:") return { host, port: Number(port || 443), tls: {} };
+  return { host, port: Number(port || 80) };
+}

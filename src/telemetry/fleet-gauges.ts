@@ -1,0 +1,42 @@
+// Figures about endpoints and pools, read from the fleet when somebody asks for the metrics.
+
+import type { Instant } from "../base/clock.ts";
+import { tiers } from "../fleet/endpoint.ts";
+import type { FleetView } from "../fleet/fleet.ts";
+import { available, poolOf } from "../fleet/fleet.ts";
+import type { Registry } from "./registry.ts";
+
+const breakerValues = { closed: 0, "half-open": 1, open: 2 } as const;
+
+export function registerFleetGauges(registry: Registry, fleet: FleetView, now: () => Instant): void {
+  registry.gauge("tierline_inflight", "Requests at the endpoint now.", ["endpoint"], (set) => {
+    for (const { spec, inflight } of fleet.endpoints) set(inflight, spec.name);
+  });
+  registry.gauge("tierline_queue_depth", "Requests in the endpoint's waiting room.", ["endpoint"], (set) => {
+    for (const { spec, waiting } of fleet.endpoints) set(waiting, spec.name);
+  });
+  registry.gauge(
+    "tierline_pool_utilization_ratio",
+    "Used slots by all slots of the tier.",
+    ["tier"],
+    (set) => {
+      for (const tier of tiers) {
+        const endpoints = fleet.inTier(tier);
+        if (endpoints.length > 0) set(poolOf(endpoints).utilization, tier);
+      }
+    },
+  );
+  registry.gauge(
+    "tierline_breaker_state",
+    "0 closed, 1 half-open, 2 open; the worst model's.",
+    ["endpoint"],
+    (set) => {
+      for (const endpoint of fleet.endpoints) {
+        set(breakerValues[endpoint.breakerState(now())], endpoint.spec.name);
+      }
+    },
+  );
+  registry.gauge("tierline_endpoint_available", "1 where new work is taken.", ["endpoint"], (set) => {
+    for (const endpoint of fleet.endpoints) set(available(endpoint, now()) ? 1 : 0, endpoint.spec.name);
+  });
+}

@@ -1,0 +1,60 @@
+// Figures about the process itself, under the names that Prometheus clients agree on.
+
+import { readdirSync } from "node:fs";
+import type { Clock } from "../base/clock.ts";
+import type { Registry } from "./registry.ts";
+
+const lagEveryMs = 250;
+
+/** Measures until the returned function is called. */
+export function registerProcessGauges(registry: Registry, clock: Clock): () => void {
+  const startedSeconds = clock.wallMs() / 1000 - process.uptime();
+  let lagMs = 0;
+  let stop = (): void => undefined;
+  const beat = (): void => {
+    const due = clock.now() + lagEveryMs;
+    stop = clock.after(lagEveryMs, () => {
+      // The worst of late fades, so that a scrape between two stalls still shows them.
+      lagMs = Math.max(clock.now() - due, lagMs * 0.9, 0);
+      beat();
+    });
+  };
+  beat();
+
+  registry.gauge(
+    "tierline_event_loop_lag_seconds",
+    "How late timers run, the worst of the last seconds.",
+    [],
+    (set) => set(lagMs / 1000),
+  );
+  registry.gauge("process_resident_memory_bytes", "Resident memory.", [], (set) =>
+    set(process.memoryUsage.rss()),
+  );
+  registry.gauge("process_start_time_seconds", "When the process started, in Unix time.", [], (set) =>
+    set(startedSeconds),
+  );
+  registry.gauge(
+    "process_cpu_seconds_total",
+    "CPU time, user and system.",
+    [],
+    (set) => {
+      const { user, system } = process.cpuUsage();
+      set((user + system) / 1e6);
+    },
+    "counter",
+  );
+  registry.gauge("process_open_fds", "Open file descriptors.", [], (set) => {
+    const open = openDescriptors();
+    if (open !== undefined) set(open);
+  });
+  return () => stop();
+}
+
+/** Undefined where there is no /proc. */
+function openDescriptors(): number | undefined {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,17 @@
+// What a test started is ended when the test is over, the latest first.
+
+import { afterEach } from "bun:test";
+
+/** Call once at the top of a test file; hand every started thing to the returned function. */
+export function cleanup(): <T extends { stop(): unknown }>(started: T) => T {
+  let open: { stop(): unknown }[] = [];
+  afterEach(async () => {
+    const closing = open.reverse();
+    open = [];
+    for (const each of closing) await each.stop();
+  });
+  return (started) => {
+    open.push(started);
+    return started;
+  };
+}
