@@ -14,6 +14,8 @@ import type { StreamGuard } from "./stream-guard.ts";
 import { createStreamGuard } from "./stream-guard.ts";
 import type { TokenUsage } from "./token-usage.ts";
 import { usageIn } from "./token-usage.ts";
+import type { WholeEvents } from "./whole-events.ts";
+import { createWholeEvents } from "./whole-events.ts";
 
 export const attemptLimits = {
   /** A whole answer up to this size is gathered before its first byte goes out, so that a cut can still fail over. */
@@ -82,6 +84,8 @@ const wireOutcomes: Readonly<Record<WireErrorCode, OutcomeKind>> = {
   "too-many-connections": "busy",
 };
 
+type Refuse = (kind: OutcomeKind, why: string, retryAfterMs?: number) => CallResult;
+
 export function startCall(call: Call): RunningCall {
   const { clock } = call;
   const began = clock.now();
@@ -146,7 +150,7 @@ export function startCall(call: Call): RunningCall {
   };
 
   const run = async (): Promise<CallResult> => {
-    const refuse = (kind: OutcomeKind, why: string, retryAfterMs?: number): CallResult => {
+    const refuse: Refuse = (kind, why, retryAfterMs) => {
       end(kind, { retryAfterMs });
       // What was not read of a refusal must not hold the connection.
       exchange?.cancel();
@@ -172,7 +176,7 @@ export function startCall(call: Call): RunningCall {
       }
 
       const streams = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-      const guard = streams && verdict === "ok" ? createStreamGuard() : undefined;
+      if (streams && verdict === "ok") return await runStream(response, refuse);
       const gathered: Uint8Array[] = [];
       let bytes = 0;
       for (;;) {
@@ -181,18 +185,12 @@ export function startCall(call: Call): RunningCall {
         if (chunk === null) break;
         gathered.push(chunk);
         bytes += chunk.length;
-        if (guard !== undefined) {
-          if (guard.feed(chunk) !== undefined) {
-            return refuse("server-error", `the stream began with an error: ${excerpt(gathered)}`);
-          }
-          return answer(response, relay(response, guard, gathered));
-        }
-        if (bytes > attemptLimits.gatherBytes) return answer(response, relay(response, undefined, gathered));
+        if (bytes > attemptLimits.gatherBytes) return answer(response, relayRest(response, gathered));
       }
       const whole =
         gathered.length === 1 && gathered[0] !== undefined ? gathered[0] : Buffer.concat(gathered);
-      if (guard !== undefined || (response.delimited === "close" && !isJson(whole))) {
-        return refuse("truncated", "the answer ended before it was complete");
+      if (response.delimited === "close" && !isJson(whole)) {
+        return refuse("truncated", cutShort);
       }
       end(verdict, { usage: usageIn(tailOf(whole)) });
       return answer(response, whole);
@@ -202,46 +200,95 @@ export function startCall(call: Call): RunningCall {
     }
   };
 
-  const relay = (response: WireResponse, guard: StreamGuard | undefined, begun: Uint8Array[]): Relay => {
-    let brokenBy: BrokenAnswer | undefined;
-    return {
-      async next() {
-        const kept = begun.shift();
-        if (kept !== undefined) return kept;
-        if (brokenBy !== undefined) throw brokenBy;
-        try {
-          const chunk = await response.body.next();
-          if (chunk === null) {
-            const proper = guard === undefined ? response.delimited !== "close" : guard.ended();
-            end(proper ? "ok" : "truncated", { usage: guard?.usage() });
-            if (!proper)
-              throw new BrokenAnswer("upstream_failed", "the engine's answer ended before it was complete");
-            return null;
-          }
-          const cut = guard?.feed(chunk);
-          if (cut === undefined) return chunk;
-          brokenBy = new BrokenAnswer("upstream_failed", "the engine reported an error in its stream", true);
-          end("server-error");
-          exchange?.cancel();
-          return chunk.subarray(0, cut);
-        } catch (error) {
-          if (error instanceof BrokenAnswer) throw error;
-          const { kind, why } = failed(error);
-          end(kind, { usage: guard?.usage() });
-          throw new BrokenAnswer(
-            kind === "deadline" ? "deadline_exceeded" : "upstream_failed",
-            kind === "deadline"
-              ? "the deadline passed while the answer was on its way"
-              : `the engine's answer broke off: ${why}`,
-          );
-        }
-      },
-      cancel(by) {
-        stop(by === "caller" ? "cancelled" : "deadline");
-        end(by === "caller" ? "cancelled" : "deadline", { usage: guard?.usage() });
-      },
-    };
+  /** Waits for the first whole event, so that a stream which begins with an error can still be asked for elsewhere. */
+  const runStream = async (response: WireResponse, refuse: Refuse): Promise<CallResult> => {
+    const guard = createStreamGuard();
+    const events = createWholeEvents();
+    for (;;) {
+      const chunk = await response.body.next();
+      gotFirstByte();
+      if (chunk === null) return refuse("truncated", "the stream ended before its first event");
+      if (guard.feed(chunk) !== undefined)
+        return refuse("server-error", `the stream began with an error: ${excerpt(chunk)}`);
+      const first = events.push(chunk);
+      if (first !== undefined) return answer(response, relayStream(response, guard, events, first));
+    }
   };
+
+  /** A whole answer too large to be gathered. */
+  const relayRest = (response: WireResponse, begun: Uint8Array[]): Relay => {
+    const next = async (): Promise<Uint8Array | null> => {
+      const chunk = begun.shift() ?? (await response.body.next());
+      if (chunk !== null) return chunk;
+      // Nothing tells the end of such a body from a cut.
+      if (response.delimited === "close") throw endBroken("truncated", cutShort);
+      end("ok");
+      return null;
+    };
+    return relayOf(next, () => undefined);
+  };
+
+  const relayStream = (
+    response: WireResponse,
+    guard: StreamGuard,
+    events: WholeEvents,
+    first: Uint8Array,
+  ): Relay => {
+    let begun: Uint8Array | undefined = first;
+    let broken: BrokenAnswer | undefined;
+    let ended = false;
+    const next = async (): Promise<Uint8Array | null> => {
+      const kept = begun;
+      begun = undefined;
+      if (kept !== undefined) return kept;
+      if (broken !== undefined) throw broken;
+      if (ended) return null;
+      for (;;) {
+        const chunk = await response.body.next();
+        if (chunk === null) {
+          if (!guard.ended()) throw endBroken("truncated", cutShort);
+          end("ok", { usage: guard.usage() });
+          ended = true;
+          return events.rest() ?? null;
+        }
+        const cut = guard.feed(chunk);
+        if (cut !== undefined) {
+          broken = endBroken("server-error", "the engine reported an error in its stream", true);
+          return Buffer.concat([events.rest() ?? new Uint8Array(), chunk.subarray(0, cut)]);
+        }
+        const whole = events.push(chunk);
+        if (whole !== undefined) return whole;
+      }
+    };
+    return relayOf(next, guard.usage);
+  };
+
+  const endBroken = (kind: OutcomeKind, why: string, told = false): BrokenAnswer => {
+    end(kind);
+    exchange?.cancel();
+    return new BrokenAnswer("upstream_failed", why, told);
+  };
+
+  /** `next`, with the failures of the wire told as a broken answer. */
+  const relayOf = (next: () => Promise<Uint8Array | null>, usage: () => TokenUsage | undefined): Relay => ({
+    async next() {
+      try {
+        return await next();
+      } catch (error) {
+        if (error instanceof BrokenAnswer) throw error;
+        const { kind, why } = failed(error);
+        end(kind, { usage: usage() });
+        if (kind === "deadline")
+          throw new BrokenAnswer("deadline_exceeded", "the deadline passed while the answer was on its way");
+        throw new BrokenAnswer("upstream_failed", `the engine's answer broke off: ${why}`);
+      }
+    },
+    cancel(by) {
+      const kind = by === "caller" ? "cancelled" : "deadline";
+      stop(kind);
+      end(kind, { usage: usage() });
+    },
+  });
 
   return { result: run(), stop };
 }
@@ -291,4 +338,6 @@ function isJson(whole: Uint8Array): boolean {
   }
 }
 
-const excerpt = (parts: readonly Uint8Array[]): string => Buffer.concat(parts).toString("utf8").slice(0, 200);
+const excerpt = (chunk: Uint8Array): string => Buffer.from(chunk).toString("utf8").slice(0, 200);
+
+const cutShort = "the engine's answer ended before it was complete";

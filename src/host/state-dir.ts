@@ -76,7 +76,12 @@ function stateDir(dir: string, lock: number): StateDir {
       }
     },
     remove(name) {
-      rmSync(join(dir, name), { force: true });
+      try {
+        rmSync(join(dir, name), { force: true });
+      } catch (error) {
+        // On a disk that has become read-only it stays, and whoever reads it finds nobody there.
+        reasonOf(error);
+      }
     },
     close() {
       // The file stays: whoever removed it could remove the one that the next router has just locked.

@@ -1,0 +1,51 @@
+// Lets only whole events of an event stream pass, so that an error event after a cut is not glued to half of another.
+// Every byte passes in the end, in its order; only where they are parted changes.
+
+/** Longer than any event worth waiting for; beyond it bytes pass as they come. */
+const heldBytesMost = 256 * 1024;
+
+export interface WholeEvents {
+  /** What may pass now: all that is held and this, up to the end of the last whole event. */
+  push(chunk: Uint8Array): Uint8Array | undefined;
+  /** What is still held. */
+  rest(): Uint8Array | undefined;
+}
+
+export function createWholeEvents(): WholeEvents {
+  let held: Uint8Array | undefined;
+
+  const withHeld = (chunk: Uint8Array): Uint8Array => {
+    const joined = held === undefined ? chunk : Buffer.concat([held, chunk]);
+    held = undefined;
+    return joined;
+  };
+
+  return {
+    push(chunk) {
+      const bytes = withHeld(chunk);
+      const end = lastEventEnd(bytes);
+      if (end === bytes.length || bytes.length > heldBytesMost) return bytes;
+      held = bytes.subarray(end);
+      return end === 0 ? undefined : bytes.subarray(0, end);
+    },
+    rest() {
+      const left = held;
+      held = undefined;
+      return left;
+    },
+  };
+}
+
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/** Behind the last blank line; 0 where there is none. */
+function lastEventEnd(bytes: Uint8Array): number {
+  let at = bytes.length;
+  for (;;) {
+    at = bytes.lastIndexOf(lineFeed, at - 1);
+    if (at <= 0) return 0;
+    const before = bytes[at - 1] === carriageReturn ? at - 2 : at - 1;
+    if (before >= 0 && bytes[before] === lineFeed) return at + 1;
+  }
+}
