@@ -6,6 +6,7 @@ import type { ConfigProblem } from "../config/problem.ts";
 import { printConfigErrors } from "../config/problem.ts";
 import { readText } from "../config/read-text.ts";
 import { readValues } from "../config/read-values.ts";
+import { adminUrlFile } from "../host/state-dir.ts";
 import type { ExitCode, Given, Io, Option } from "./command.ts";
 import { configOption, exit } from "./command.ts";
 
@@ -28,9 +29,6 @@ export const routerOptions: Readonly<Record<string, Option>> = {
   "token-file": { value: "FILE", about: "the admin token; else the file that the configuration names" },
   config: configOption,
 };
-
-/** The file in `state.dir` in which a running router leaves the address of its admin listener. */
-export const adminUrlFile = "admin.url";
 
 /**
  * `--admin` or `$TIERLINE_ADMIN`; else a `listen.admin` that somebody wrote and that names a port; else what the

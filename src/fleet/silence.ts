@@ -10,8 +10,8 @@ export const silenceRule = {
   leastMs: 100,
   /** Times the 99th percentile of the first byte of like requests. */
   timesP99: 3,
-  /** Used while too few answers are known to have a percentile. */
-  unknownMs: 250,
+  /** Used while too few answers are known to have a percentile: a slow engine's single token must fit. */
+  unknownMs: 500,
   /** After a look that found life, the next one waits this long, and twice as long each time nothing is heard. */
   lookAgainMs: 250,
   lookAgainMostMs: 2000,

@@ -35,6 +35,8 @@ export function listen(
     hostname,
     port,
     development: false,
+    // Left unsaid, two routers of one user share a port without a word.
+    reusePort: false,
     idleTimeout: listenRule.idleSeconds,
     maxRequestBodySize: bodyLimitBytes + listenRule.bodySlackBytes,
     fetch: (request, server) => app.fetch(request, server),

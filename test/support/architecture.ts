@@ -37,6 +37,12 @@ export interface Import {
   readonly target: string | undefined;
 }
 
+/** The program, below `root`. */
+export async function sourceFiles(root: string): Promise<readonly SourceFile[]> {
+  const paths = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: root })].sort();
+  return Promise.all(paths.map(async (path) => ({ path, text: await Bun.file(`${root}/${path}`).text() })));
+}
+
 /** Everything that is imported, types and dynamic imports as well; also `export … from`. */
 export function readImports(file: SourceFile): readonly Import[] {
   const text = withoutComments(file.text);
