@@ -1,31 +1,34 @@
 // Builds dist/tierline, one self-contained binary. Does nothing when neither sources nor flags have changed.
-// Usage: bun scripts/build.ts [--target=bun-linux-arm64] [--bytecode] [--outfile=PATH] [--entry=FILE]
+// Usage: bun scripts/build.ts [--target=bun-linux-arm64] [--[no-]bytecode] [--outfile=PATH] [--entry=FILE]
 
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import packageJson from "../package.json";
 
 const root = join(import.meta.dir, "..");
 
-const { values: flags } = parseArgs({
+const { values: given } = parseArgs({
+  allowNegative: true,
   options: {
-    target: { type: "string", default: defaultTarget() },
-    bytecode: { type: "boolean", default: false },
+    target: { type: "string", default: nativeTarget() },
+    bytecode: { type: "boolean" },
     outfile: { type: "string", default: "dist/tierline" },
     entry: { type: "string", default: "src/main.ts" },
   },
 });
+// Bytecode halves the time to start, 58 ms to 31. Made for another machine it has crashed there, where no test
+// of ours would see it; the binary for this one is what the tests run.
+const flags = { ...given, bytecode: given.bytecode ?? given.target === nativeTarget() };
 
 const outfile = resolve(root, flags.outfile);
 const stampFile = `${outfile}.stamp`;
 const stamp = await stampOf();
 
-if (existsSync(outfile) && (await textOf(stampFile)) === stamp) {
+if (existsSync(outfile) && (await textOf(stampFile)) === stampFor(outfile)) {
   console.log(`${relative(process.cwd(), outfile)} is up to date`);
 } else {
   await build();
-  await Bun.write(stampFile, stamp);
   const megabytes = (Bun.file(outfile).size / 2 ** 20).toFixed(1);
   console.log(`${relative(process.cwd(), outfile)}: ${megabytes} MiB, ${flags.target}`);
 }
@@ -68,10 +71,20 @@ async function build(): Promise<void> {
     stderr: "inherit",
   });
   const status = await child.exited;
-  if (status === 0) renameSync(join(workshop, "tierline"), outfile);
+  if (status === 0) {
+    const built = join(workshop, "tierline");
+    const builtStamp = stampFor(built);
+    renameSync(built, outfile);
+    writeFileSync(stampFile, builtStamp);
+  }
   // What else lies there is a copy of the source map that is inside the binary too.
   rmSync(workshop, { recursive: true });
   if (status !== 0) process.exit(1);
+}
+
+/** The inode too: of two builds at one time, one may leave its binary and the other its stamp. */
+function stampFor(binary: string): string {
+  return `${stamp} ${statSync(binary).ino}\n`;
 }
 
 /** Everything that the binary is made of, and how. */
@@ -93,10 +106,10 @@ async function stampOf(): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The commit, `-dirty` when the tree differs from it, `unknown` outside a repository. */
+/** The commit, `-dirty` when the tree differs from it. Outside a repository $BUILD_REVISION, else `unknown`. */
 async function revision(): Promise<string> {
   const head = await git("rev-parse", "--short", "HEAD");
-  if (head === undefined) return "unknown";
+  if (head === undefined) return process.env["BUILD_REVISION"] || "unknown";
   return (await git("status", "--porcelain")) === "" ? head : `${head}-dirty`;
 }
 
@@ -113,7 +126,7 @@ async function textOf(path: string): Promise<string | undefined> {
 }
 
 /** The machine that we are on. `modern` needs AVX2, which every GPU host of the last ten years has. */
-function defaultTarget(): string {
+function nativeTarget(): string {
   const plain = `bun-${process.platform}-${process.arch}`;
   return process.platform === "linux" && process.arch === "x64" ? `${plain}-modern` : plain;
 }

@@ -31,7 +31,7 @@ const appRule = {
   /** What systemd is asked for beyond the drain's own deadline. */
   drainMarginMs: 2000,
   /** Time for the last error events to leave before connections are closed. */
-  cutGraceMs: 100,
+  cutGraceMs: 200,
 } as const;
 
 const exitConfig = 78;

@@ -61,12 +61,18 @@ export const endpointRule = {
   breakersMost: 64,
 } as const;
 
+/** Names come from callers: beyond the bound they share one breaker. */
+const shared = "";
+const ownBreakersMost = endpointRule.breakersMost - 1;
+
 export type EndpointState = ReturnType<typeof createEndpointState>;
 
 export function createEndpointState(initial: EndpointSpec, initialModels: readonly string[] | undefined) {
   let spec = initial;
   let pinnedModels = initialModels;
   const breakers = new Map<string, Breaker>();
+  /** Nearly always so, and it spares every decision a look-up. */
+  let allClosed = true;
   const latency = createLatency();
   const silence = createSilence();
   let models = pinnedModels;
@@ -83,13 +89,15 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
   let trouble = 0;
   let troubleAt = 0;
 
+  /** Undefined: nothing was ever asked of it under that name. */
+  const breakerKnown = (model: string): Breaker | undefined =>
+    breakers.get(model) ?? (breakers.size < ownBreakersMost ? undefined : breakers.get(shared));
+
   const breakerOf = (model: string): Breaker => {
-    const known = breakers.get(model);
+    const known = breakerKnown(model);
     if (known !== undefined) return known;
-    // Names come from callers: beyond the bound they share one breaker.
-    const name = breakers.size < endpointRule.breakersMost ? model : "";
-    const breaker = breakers.get(name) ?? createBreaker();
-    breakers.set(name, breaker);
+    const breaker = createBreaker();
+    breakers.set(breakers.size < ownBreakersMost ? model : shared, breaker);
     return breaker;
   };
 
@@ -128,9 +136,10 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     },
     barred: (now: Instant) => now < barredUntil,
     pushedBack: (now: Instant) => now < pushedBackUntil,
-    breakerAdmits: (model: string, now: Instant) => breakers.get(model)?.admits(now) ?? true,
+    breakerAdmits: (model: string, now: Instant) => allClosed || (breakerKnown(model)?.admits(now) ?? true),
     breakerState(now: Instant): BreakerState {
       let worst: BreakerState = "closed";
+      if (allClosed) return worst;
       for (const breaker of breakers.values()) {
         const state = breaker.state(now);
         if (state === "open") return "open";
@@ -187,7 +196,11 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
         noteTrouble(failure !== undefined || load === true, now);
       }
       const change = breakerOf(outcome.model).record(outcome.kind, now, random);
-      if (change === "closed") backSince = now;
+      if (change === "opened") allClosed = false;
+      if (change === "closed") {
+        backSince = now;
+        allClosed = breakers.values().every((breaker) => breaker.state(now) === "closed");
+      }
       return change;
     },
     enterRoom(): void {

@@ -28,6 +28,9 @@ export function createLatency(): Latency {
   let heldMs: number | undefined;
   let decayedAt: Instant | undefined;
   let streamedAt = Number.NEGATIVE_INFINITY;
+  /** Asked at every decision, so it is worked out once a change instead. */
+  let medianMs: number | undefined;
+  let medianKnown = true;
 
   const age = (now: Instant): void => {
     decayedAt ??= now;
@@ -47,10 +50,18 @@ export function createLatency(): Latency {
       age(now);
       if (stream) streamedAt = now;
       observe(stream ? streamed : whole, firstByteMs);
+      medianKnown = false;
       heldMs = heldMs === undefined ? totalMs : heldMs * 0.9 + totalMs * 0.1;
     },
     firstByteMs,
-    recentFirstByteMs: (now) => (now - streamedAt > recentMs ? undefined : firstByteMs(true, 0.5)),
+    recentFirstByteMs(now) {
+      if (now - streamedAt > recentMs) return undefined;
+      if (!medianKnown) {
+        medianMs = firstByteMs(true, 0.5);
+        medianKnown = true;
+      }
+      return medianMs;
+    },
     holdMs: () => heldMs,
   };
 }

@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -62,7 +63,8 @@ function stateDir(dir: string, lock: number): StateDir {
       try {
         const file = openSync(unfinished, "w", 0o600);
         try {
-          writeSync(file, text);
+          // Not writeSync, which may write a part and be content.
+          writeFileSync(file, text);
           fsyncSync(file);
         } finally {
           closeSync(file);

@@ -9,6 +9,11 @@ import { openAiError } from "./errors.ts";
 export const relayRule = {
   /** A caller who takes nothing for so long is cut: its slot is worth more than its patience. */
   stallMs: 10_000,
+  /**
+   * Between telling an error and breaking the connection. What is written in the turn of the failure is lost, and
+   * the break is a reset, at which some systems throw away what the caller has not read yet.
+   */
+  tellMs: 50,
 } as const;
 
 /** How an answer ended for its caller. */
@@ -87,8 +92,7 @@ export function relayBody(
           controller.write(Buffer.from(`data: ${JSON.stringify(openAiError(code, message))}\n\n`));
           void controller.flush();
         }
-        // What is written in the turn of the failure would be lost with it.
-        await new Promise<void>((resolve) => clock.after(1, resolve));
+        await new Promise<void>((resolve) => clock.after(relayRule.tellMs, resolve));
         end(code);
         // The connection is closed without a terminator, which is what makes a broken answer look broken.
         throw broken;

@@ -20,17 +20,25 @@ export function route(
   random: Random,
 ): Decision {
   const leftMs = request.deadline - now;
+  if (leftMs <= 0) {
+    return {
+      do: "shed",
+      because: "too-late",
+      retryAfterMs: retryAfterMs(admissionRule.retryAfterMs, random),
+    };
+  }
   let guess: { endpoint: EndpointView; tier: Tier; rank: number } | undefined;
   let refusal: ShedReason = "no-endpoint";
   let freeInMs: number | undefined;
 
   for (const { tier, balance } of request.ladder) {
-    const ready: EndpointView[] = [];
+    let ready: [EndpointView, ...EndpointView[]] | undefined;
     let room: EndpointView | undefined;
     for (const endpoint of fleet.inTier(tier)) {
       const exclusion = whyNot(endpoint, request, tried, now);
       if (exclusion === undefined) {
-        ready.push(endpoint);
+        if (ready === undefined) ready = [endpoint];
+        else ready.push(endpoint);
       } else if (exclusion === "full") {
         if (!worthWaiting(endpoint, leftMs)) refusal = fullReason(endpoint);
         else if (room === undefined || endpoint.waiting < room.waiting) room = endpoint;
@@ -47,9 +55,8 @@ export function route(
         if (better && endpoint.inflight < endpoint.spec.slots) guess = { endpoint, tier, rank };
       }
     }
-    const [first, ...others] = ready;
-    if (first !== undefined) {
-      const endpoint = others.length === 0 ? first : balance([first, ...others], now, random);
+    if (ready !== undefined) {
+      const endpoint = ready.length === 1 ? ready[0] : balance(ready, now, random);
       return { do: "try", endpoint, because: becauseOf(tier, request, tried) };
     }
     if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs: leftMs };

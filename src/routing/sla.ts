@@ -49,7 +49,7 @@ export interface Asked {
 }
 
 const isSlaClass = (name: string): name is SlaClass => (slaClasses as readonly string[]).includes(name);
-const isTier = (name: string): name is Tier => name in slaOfTier;
+const isTier = (name: string): name is Tier => Object.hasOwn(slaOfTier, name);
 
 /**
  * Header, then SLA name, then tier or alias name, then `interactive`. With a header *and* a tier or alias name the

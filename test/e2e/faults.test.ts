@@ -10,8 +10,8 @@ import { engineToml, startTierline } from "../support/tierline.ts";
 
 const ends = cleanup();
 
-async function goldAndSilver(config = "") {
-  const gold = ends(await startSimulatedEngine({ model: "small", msPerToken: 1 }));
+async function goldAndSilver(config = "", msPerToken = 1) {
+  const gold = ends(await startSimulatedEngine({ model: "small", msPerToken }));
   const silver = ends(await startSimulatedEngine({ model: "large", msPerToken: 1 }));
   const engines = engineToml("gold", gold.url) + engineToml("silver", silver.url);
   return { gold, silver, router: ends(await startTierline({ config: engines + config })) };
@@ -95,7 +95,7 @@ describe("an engine that fails after its first byte", () => {
   ] as [string, Fault][])(
     "a stream that %s ends with an error event, no [DONE] and no clean end, and is never repeated",
     async (_, fault) => {
-      const { gold, silver, router } = await goldAndSilver();
+      const { gold, silver, router } = await goldAndSilver("", 15);
       gold.fault(fault);
       const response = await chat(router.url, { ...ask, stream: true, max_tokens: 20 });
       expect(response.status).toBe(200);
@@ -113,7 +113,7 @@ describe("an engine that fails after its first byte", () => {
   );
 
   test("an error event in the stream is relayed, and nothing after it, no [DONE] and no clean end", async () => {
-    const { gold, router } = await goldAndSilver();
+    const { gold, router } = await goldAndSilver("", 15);
     gold.fault({ kind: "error-event", afterTokens: 3 });
     const { text, clean } = await readAll(await chat(router.url, { ...ask, stream: true, max_tokens: 20 }));
     expect(clean).toBe(false);

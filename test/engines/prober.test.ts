@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Answer, Question } from "../../src/engines/ask.ts";
 import type { EngineGauges } from "../../src/engines/gauges.ts";
+import type { Asked } from "../../src/engines/look.ts";
 import { openai } from "../../src/engines/openai.ts";
 import type { Prober } from "../../src/engines/prober.ts";
 import { proberRule, startProber } from "../../src/engines/prober.ts";
@@ -13,6 +14,7 @@ import { scriptedAsk } from "../support/scripted-ask.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
+const tiny: Asked = { path: "/v1/completions", model: "tiny" };
 const refused: Answer = { failed: "refused" };
 const ok = (body = ""): Answer => ({ status: 200, body });
 const models = (...ids: string[]): Answer => ok(JSON.stringify({ data: ids.map((id) => ({ id })) }));
@@ -194,7 +196,7 @@ describe("a look", () => {
     const { clock, engine, prober } = scene(
       except({ [question]: () => ({ afterMs: 20, answer: ok("{}") }) }),
     );
-    const verdict = prober.look("tiny", 100);
+    const verdict = prober.look(tiny, 100);
     await clock.advance(21);
     expect(await verdict).toBe("answered");
     expect(engine.asked.find(({ path }) => path === question)?.fresh).toBe(true);
@@ -202,7 +204,7 @@ describe("a look", () => {
 
   test("says answered to a 404, for silence has to be proven", async () => {
     const { clock, prober } = scene(except({ [question]: () => ({ status: 404, body: "" }) }));
-    const verdict = prober.look("tiny", 100);
+    const verdict = prober.look(tiny, 100);
     await clock.advance(1);
     expect(await verdict).toBe("answered");
   });
@@ -215,7 +217,7 @@ describe("a look", () => {
   ] as const) {
     test(`says refused to ${what}`, async () => {
       const { clock, prober } = scene(except({ [question]: () => answer }));
-      const verdict = prober.look("tiny", 100);
+      const verdict = prober.look(tiny, 100);
       await clock.advance(1);
       expect(await verdict).toBe("refused");
     });
@@ -224,7 +226,7 @@ describe("a look", () => {
   test("says silent exactly at its limit when no token comes and the counter stands still", async () => {
     const { clock, prober } = scene(except({ [question]: () => "never" }));
     let verdict: string | undefined;
-    void prober.look("tiny", 100).then((said) => {
+    void prober.look(tiny, 100).then((said) => {
       verdict = said;
     });
     await clock.advance(99);
@@ -244,21 +246,21 @@ describe("a look", () => {
         },
       }),
     );
-    const verdict = prober.look("tiny", 100);
+    const verdict = prober.look(tiny, 100);
     await clock.advance(100);
     expect(await verdict).toBe("answered");
   });
 
   test("says silent when neither the token nor the figures come", async () => {
     const { clock, prober } = scene(() => "never");
-    const verdict = prober.look("tiny", 100);
+    const verdict = prober.look(tiny, 100);
     await clock.advance(100);
     expect(await verdict).toBe("silent");
   });
 
   test("needs no counter where the dialect has none", async () => {
     const { clock, engine, prober } = scene(() => "never", openai);
-    const verdict = prober.look("tiny", 100);
+    const verdict = prober.look(tiny, 100);
     await clock.advance(100);
     expect(await verdict).toBe("silent");
     expect(engine.asked.some(({ path }) => path === "/metrics")).toBe(false);
@@ -266,19 +268,19 @@ describe("a look", () => {
 
   test("is joined by a second call, and a later one asks again", async () => {
     const { clock, engine, prober } = scene(except({ [question]: () => "never" }));
-    const verdicts = [prober.look("tiny", 100), prober.look("other", 100)];
+    const verdicts = [prober.look(tiny, 100), prober.look({ ...tiny, model: "other" }, 100)];
     await clock.advance(100);
     expect(await Promise.all(verdicts)).toEqual(["silent", "silent"]);
     expect(engine.mostOpen(question)).toBe(1);
     engine.script = well;
-    const later = prober.look("tiny", 100);
+    const later = prober.look(tiny, 100);
     await clock.advance(1);
     expect(await later).toBe("answered");
   });
 
   test("leaves no question open behind it", async () => {
     const { clock, engine, prober } = scene(except({ "/metrics": () => "never" }));
-    void prober.look("tiny", 1_000);
+    void prober.look(tiny, 1_000);
     await clock.advance(10);
     // The beat's own reading may be open; the look's must not be.
     expect(engine.open.get(question)).toBe(0);
@@ -292,7 +294,7 @@ describe("a watch", () => {
   test("sees a healed engine within 2 s, whenever it heals", async () => {
     for (const healAtMs of [3_000, 3_250, 3_500, 3_900]) {
       const { clock, engine, prober, answered } = scene(except({ [question]: () => "never" }));
-      prober.watch("tiny");
+      prober.watch(tiny);
       await clock.advance(healAtMs);
       expect(answered).toEqual([]);
       engine.script = well;
@@ -303,7 +305,7 @@ describe("a watch", () => {
 
   test("asks about every 500 ms while it is answered with refusals", async () => {
     const { clock, prober, asked } = scene(except({ [question]: () => refused }));
-    prober.watch("tiny");
+    prober.watch(tiny);
     await clock.advance(10_000);
     for (const gap of gaps(asked(question))) {
       expect(gap).toBeGreaterThanOrEqual(400);
@@ -314,8 +316,8 @@ describe("a watch", () => {
 
   test("goes on as it is when told the same again, and ends when told so", async () => {
     const { clock, prober, asked, answered } = scene();
-    prober.watch("tiny");
-    prober.watch("tiny");
+    prober.watch(tiny);
+    prober.watch(tiny);
     await clock.advance(0);
     expect(asked(question)).toHaveLength(1);
     expect(answered).toEqual([0]);
@@ -326,7 +328,7 @@ describe("a watch", () => {
 
   test("has at most one question open", async () => {
     const { clock, engine, prober } = scene(except({ [question]: () => "never" }));
-    prober.watch("tiny");
+    prober.watch(tiny);
     await clock.advance(10_000);
     expect(engine.mostOpen(question)).toBe(1);
   });
@@ -335,15 +337,15 @@ describe("a watch", () => {
 describe("stop", () => {
   test("ends beats, look and watch, and no callback comes after it", async () => {
     const { clock, engine, prober, health, models: lists, gauges, answered } = scene(() => "never");
-    prober.watch("tiny");
-    const verdict = prober.look("tiny", 100);
+    prober.watch(tiny);
+    const verdict = prober.look(tiny, 100);
     await clock.advance(10);
     engine.script = well;
     prober.stop();
     await clock.settle();
     expect(await verdict).toBe("refused");
     const questions = engine.asked.length;
-    prober.watch("tiny");
+    prober.watch(tiny);
     await clock.advance(60_000);
     expect(engine.asked).toHaveLength(questions);
     expect([health, lists, gauges, answered]).toEqual([[], [], [], []]);

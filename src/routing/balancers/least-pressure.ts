@@ -2,10 +2,11 @@
 
 import type { Balancer } from "./balancer.ts";
 
-export const leastPressure: Balancer = ([first, ...others], now) => {
-  let best = first;
-  let bestPressure = first.pressure(now);
-  for (const other of others) {
+export const leastPressure: Balancer = (candidates, now) => {
+  let best = candidates[0];
+  let bestPressure = best.pressure(now);
+  for (const other of candidates) {
+    if (other === best) continue;
     const pressure = other.pressure(now);
     // Among equals the one picked longest ago, so that idle engines take turns and stay warm.
     if (pressure < bestPressure || (pressure === bestPressure && other.lastPick < best.lastPick)) {

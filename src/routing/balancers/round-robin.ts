@@ -2,8 +2,8 @@
 
 import type { Balancer } from "./balancer.ts";
 
-export const roundRobin: Balancer = ([first, ...others]) => {
-  let best = first;
-  for (const other of others) if (other.lastPick < best.lastPick) best = other;
+export const roundRobin: Balancer = (candidates) => {
+  let best = candidates[0];
+  for (const other of candidates) if (other.lastPick < best.lastPick) best = other;
   return best;
 };
