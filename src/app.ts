@@ -154,7 +154,8 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
 
   await router.acquainted(appRule.acquaintMs);
   if (!ending) lifecycle.enter("ready");
-  state.writeFile(adminUrlFile, `${adminListener.url}\n`);
+  const left = state.writeFile(adminUrlFile, `${adminListener.url}\n`);
+  if (!left.ok) log.warn({ reason: left.message }, "the CLI will need --admin to find this router");
   flush();
   const ready = { msg: "ready", public: publicListener.url, admin: adminListener.url, gossip: null };
   process.stdout.write(

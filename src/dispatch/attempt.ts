@@ -7,14 +7,13 @@ import type { OutcomeKind } from "../fleet/outcome.ts";
 import type { WireExchange, WireRequest, WireResponse } from "../wire/exchange.ts";
 import type { WireErrorCode } from "../wire/wire-error.ts";
 import { WireError } from "../wire/wire-error.ts";
+import type { CallControl } from "./answer-relay.ts";
+import { cutShort, relayRest, relayStream } from "./answer-relay.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { Relay } from "./relay.ts";
-import { BrokenAnswer } from "./relay.ts";
-import type { StreamGuard } from "./stream-guard.ts";
 import { createStreamGuard } from "./stream-guard.ts";
 import type { TokenUsage } from "./token-usage.ts";
 import { usageIn } from "./token-usage.ts";
-import type { WholeEvents } from "./whole-events.ts";
 import { createWholeEvents } from "./whole-events.ts";
 
 export const attemptLimits = {
@@ -106,10 +105,7 @@ export function startCall(call: Call): RunningCall {
       ? undefined
       : clock.after(call.firstByteMs, () => stop("timeout"));
 
-  const end = (
-    kind: OutcomeKind,
-    more: { retryAfterMs?: number | undefined; usage?: TokenUsage | undefined } = {},
-  ): void => {
+  const end: CallControl["end"] = (kind, more = {}) => {
     if (ended) return;
     ended = true;
     cancelDeadline();
@@ -117,8 +113,7 @@ export function startCall(call: Call): RunningCall {
     call.over({ kind, firstByteMs, totalMs: clock.now() - began, ...more });
   };
 
-  /** Expected failures of the wire become values; anything else is a bug and goes on. */
-  const failed = (error: unknown): { kind: OutcomeKind; why: string } => {
+  const failed: CallControl["failed"] = (error) => {
     if (!(error instanceof WireError)) {
       end("garbage");
       throw error;
@@ -126,6 +121,8 @@ export function startCall(call: Call): RunningCall {
     const kind = error.code === "cancelled" ? (stoppedBy ?? "cancelled") : wireOutcomes[error.code];
     return { kind, why: error.message };
   };
+
+  const control: CallControl = { end, failed, stop, hangUp: () => exchange?.cancel() };
 
   const send = async (wire: WireRequest): Promise<WireResponse> => {
     exchange = call.link.client.request({ ...wire, heard: call.heard });
@@ -153,7 +150,7 @@ export function startCall(call: Call): RunningCall {
     const refuse: Refuse = (kind, why, retryAfterMs) => {
       end(kind, { retryAfterMs });
       // What was not read of a refusal must not hold the connection.
-      exchange?.cancel();
+      control.hangUp();
       return { answered: false, kind, why, retryAfterMs };
     };
     try {
@@ -185,7 +182,8 @@ export function startCall(call: Call): RunningCall {
         if (chunk === null) break;
         gathered.push(chunk);
         bytes += chunk.length;
-        if (bytes > attemptLimits.gatherBytes) return answer(response, relayRest(response, gathered));
+        if (bytes > attemptLimits.gatherBytes)
+          return answer(response, relayRest(response, gathered, control));
       }
       const whole =
         gathered.length === 1 && gathered[0] !== undefined ? gathered[0] : Buffer.concat(gathered);
@@ -211,84 +209,9 @@ export function startCall(call: Call): RunningCall {
       if (guard.feed(chunk) !== undefined)
         return refuse("server-error", `the stream began with an error: ${excerpt(chunk)}`);
       const first = events.push(chunk);
-      if (first !== undefined) return answer(response, relayStream(response, guard, events, first));
+      if (first !== undefined) return answer(response, relayStream(response, guard, events, first, control));
     }
   };
-
-  /** A whole answer too large to be gathered. */
-  const relayRest = (response: WireResponse, begun: Uint8Array[]): Relay => {
-    const next = async (): Promise<Uint8Array | null> => {
-      const chunk = begun.shift() ?? (await response.body.next());
-      if (chunk !== null) return chunk;
-      // Nothing tells the end of such a body from a cut.
-      if (response.delimited === "close") throw endBroken("truncated", cutShort);
-      end("ok");
-      return null;
-    };
-    return relayOf(next, () => undefined);
-  };
-
-  const relayStream = (
-    response: WireResponse,
-    guard: StreamGuard,
-    events: WholeEvents,
-    first: Uint8Array,
-  ): Relay => {
-    let begun: Uint8Array | undefined = first;
-    let broken: BrokenAnswer | undefined;
-    let ended = false;
-    const next = async (): Promise<Uint8Array | null> => {
-      const kept = begun;
-      begun = undefined;
-      if (kept !== undefined) return kept;
-      if (broken !== undefined) throw broken;
-      if (ended) return null;
-      for (;;) {
-        const chunk = await response.body.next();
-        if (chunk === null) {
-          if (!guard.ended()) throw endBroken("truncated", cutShort);
-          end("ok", { usage: guard.usage() });
-          ended = true;
-          return events.rest() ?? null;
-        }
-        const cut = guard.feed(chunk);
-        if (cut !== undefined) {
-          broken = endBroken("server-error", "the engine reported an error in its stream", true);
-          return Buffer.concat([events.rest() ?? new Uint8Array(), chunk.subarray(0, cut)]);
-        }
-        const whole = events.push(chunk);
-        if (whole !== undefined) return whole;
-      }
-    };
-    return relayOf(next, guard.usage);
-  };
-
-  const endBroken = (kind: OutcomeKind, why: string, told = false): BrokenAnswer => {
-    end(kind);
-    exchange?.cancel();
-    return new BrokenAnswer("upstream_failed", why, told);
-  };
-
-  /** `next`, with the failures of the wire told as a broken answer. */
-  const relayOf = (next: () => Promise<Uint8Array | null>, usage: () => TokenUsage | undefined): Relay => ({
-    async next() {
-      try {
-        return await next();
-      } catch (error) {
-        if (error instanceof BrokenAnswer) throw error;
-        const { kind, why } = failed(error);
-        end(kind, { usage: usage() });
-        if (kind === "deadline")
-          throw new BrokenAnswer("deadline_exceeded", "the deadline passed while the answer was on its way");
-        throw new BrokenAnswer("upstream_failed", `the engine's answer broke off: ${why}`);
-      }
-    },
-    cancel(by) {
-      const kind = by === "caller" ? "cancelled" : "deadline";
-      stop(kind);
-      end(kind, { usage: usage() });
-    },
-  });
 
   return { result: run(), stop };
 }
@@ -339,5 +262,3 @@ function isJson(whole: Uint8Array): boolean {
 }
 
 const excerpt = (chunk: Uint8Array): string => Buffer.from(chunk).toString("utf8").slice(0, 200);
-
-const cutShort = "the engine's answer ended before it was complete";
