@@ -18,7 +18,7 @@ export function tokenBucket(perSecond: number, size: () => number, now: Instant)
 
   const earn = (at: Instant): void => {
     tokens = Math.min(size(), tokens + (Math.max(0, at - countedAt) / 1000) * perSecond);
-    countedAt = at;
+    countedAt = Math.max(countedAt, at);
   };
 
   return {

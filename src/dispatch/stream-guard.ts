@@ -16,14 +16,15 @@ export interface StreamGuard {
 /** Long enough for any mark to be seen across the border of two chunks. */
 const carryBytes = 32;
 /** Quotes inside a model's own words are escaped, so these can only be the engine's. */
-const errorMark = /(?:^|[\n\r])data: ?\{"error"/;
+const errorMark = /[\n\r]data: ?\{"error"/;
 const eventEnd = /\r?\n\r?\n|\r\r/;
-const properMark = /(?:^|[\n\r])data: ?\[DONE\]|"finish_reason": ?"/;
+const properMark = /[\n\r]data: ?\[DONE\]|"finish_reason": ?"/;
 /** Where the last chunk's usage is looked for. */
 const usageBytes = 1024;
 
 export function createStreamGuard(): StreamGuard {
-  let carry = "";
+  // A stream begins as if a line had ended; `^` would take the place where the carry was cut for one.
+  let carry = "\n";
   let proper = false;
   let failing = false;
   let usage: TokenUsage | undefined;

@@ -61,10 +61,9 @@ export function createBreaker(): Breaker {
       if (openUntil !== undefined && now >= openUntil) testing = true;
     },
     record(kind, now, random) {
-      const { failure } = outcomeRow(kind);
+      const { answered, failure } = outcomeRow(kind);
       if (failure === undefined) {
-        const answered = kind === "ok" || kind === "client-error";
-        if (!answered) {
+        if (answered === undefined) {
           // Load, a caller who left, a deadline: the test call proved nothing, so another may be made.
           testing = false;
           return undefined;

@@ -75,7 +75,8 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
   let allClosed = true;
   const latency = createLatency();
   const silence = createSilence();
-  let models = pinnedModels;
+  /** Kept beside a pin, for the prober tells a list only once. */
+  let listedModels: readonly string[] | undefined;
   let health: Health = "unknown";
   let inflight = 0;
   let waiting = 0;
@@ -117,7 +118,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
       return spec;
     },
     get models() {
-      return models;
+      return pinnedModels ?? listedModels;
     },
     get inflight() {
       return inflight;
@@ -176,7 +177,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     },
     end(outcome: Outcome, now: Instant, random: Random): "opened" | "closed" | undefined {
       inflight -= 1;
-      const { failure, load, bars } = outcomeRow(outcome.kind);
+      const { answered, failure, load, bars } = outcomeRow(outcome.kind);
       if (outcome.kind === "cancelled" && outcome.firstByteMs === undefined) silence.abandoned();
       if (outcome.kind === "deadline" && outcome.firstByteMs === undefined) silence.abandoned();
       if (inflight === 0) silence.settled();
@@ -192,7 +193,8 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
       } else if (outcome.kind === "ok") {
         pushBacksInARow = 0;
       }
-      if (outcome.kind !== "cancelled" && outcome.kind !== "deadline") {
+      // Who was stopped before an answer says nothing about answers.
+      if (failure !== undefined || load === true || answered === true) {
         noteTrouble(failure !== undefined || load === true, now);
       }
       const change = breakerOf(outcome.model).record(outcome.kind, now, random);
@@ -219,10 +221,9 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     reconfigure(next: EndpointSpec, nextModels: readonly string[] | undefined): void {
       spec = next;
       pinnedModels = nextModels;
-      if (nextModels !== undefined) models = nextModels;
     },
     setModels(next: readonly string[]): void {
-      if (pinnedModels === undefined) models = next;
+      listedModels = next;
     },
     setGauges(next: EngineGauges, now: Instant): void {
       gauges = next;

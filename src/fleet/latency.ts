@@ -34,10 +34,11 @@ export function createLatency(): Latency {
 
   const age = (now: Instant): void => {
     decayedAt ??= now;
-    if (now - decayedAt < halfLifeMs) return;
-    decayedAt = now;
-    decay(streamed, 0.5);
-    decay(whole, 0.5);
+    const halvings = Math.floor((now - decayedAt) / halfLifeMs);
+    if (halvings <= 0) return;
+    decayedAt += halvings * halfLifeMs;
+    decay(streamed, 0.5 ** halvings);
+    decay(whole, 0.5 ** halvings);
   };
 
   const firstByteMs = (stream: boolean, q: number): number | undefined => {

@@ -1,6 +1,8 @@
 // How one attempt ended, as a row of facts. Who reacts to which fact is written beside the reaction.
 
 export interface OutcomeRow {
+  /** The endpoint did its work, whatever the caller thinks of the answer. */
+  readonly answered?: true;
   /** `local`: the endpoint never gave a usable answer. `remote`: it answered, and the answer was a failure. */
   readonly failure?: "local" | "remote";
   /** The endpoint is full, not broken: it costs weight, never the breaker. */
@@ -12,9 +14,9 @@ export interface OutcomeRow {
 }
 
 export const outcomes = {
-  ok: {},
+  ok: { answered: true },
   /** Any 4xx but 429: the caller's own mistake. */
-  "client-error": {},
+  "client-error": { answered: true },
   busy: { load: true },
   "server-error": { failure: "remote" },
   garbage: { failure: "remote" },

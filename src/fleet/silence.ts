@@ -58,7 +58,8 @@ export function createSilence(): Silence {
       quietSince ??= now;
     },
     heard(now) {
-      quietSince = now;
+      // With nothing owed, a late byte or an answered question must not start the clock.
+      if (quietSince !== undefined) quietSince = now;
       heardAt = now;
       hurried = false;
       looks = 0;

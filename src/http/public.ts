@@ -13,38 +13,27 @@ import { handleInference } from "./openai.ts";
 export function createPublicApp(door: Door): Hono {
   const app = new Hono();
 
-  app.use(async (context, next) => {
-    const wrong = unreadable(context.req.raw.headers);
-    return wrong === undefined
-      ? next()
-      : errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
+  // Who does not come from a browser need not pay for it.
+  const browsers = cors({
+    origin: (origin) => {
+      const allowed = door.settings().corsOrigins;
+      return allowed.includes("*") || allowed.includes(origin) ? origin : null;
+    },
+    exposeHeaders: [
+      "x-request-id",
+      "x-tierline-tier",
+      "x-tierline-endpoint",
+      "x-tierline-because",
+      "server-timing",
+    ],
   });
-  app.use(
-    cors({
-      origin: (origin) => {
-        const allowed = door.settings().corsOrigins;
-        return allowed.includes("*") || allowed.includes(origin) ? origin : null;
-      },
-      exposeHeaders: [
-        "x-request-id",
-        "x-tierline-tier",
-        "x-tierline-endpoint",
-        "x-tierline-because",
-        "server-timing",
-      ],
-    }),
-  );
-  app.use("/v1/*", async (context, next) => {
-    const authenticate = door.settings().authenticate;
-    if (authenticate === undefined) return next();
-    const header = context.req.raw.headers.get("authorization");
-    if (authenticate(header) !== undefined) return next();
-    door.account.rejected("invalid_api_key");
-    const message =
-      header === null
-        ? "No API key given. Send it as `Authorization: Bearer KEY`."
-        : "The API key is not known here. Check the key, and that it is sent as `Authorization: Bearer KEY`.";
-    return errorResponse("invalid_api_key", message, { headers: { "www-authenticate": "Bearer" } });
+  app.use((context, next) => {
+    const admitted = async (): Promise<void> => {
+      const refusal = refuse(context.req.raw.headers, context.req.path, door);
+      if (refusal === undefined) await next();
+      else context.res = refusal;
+    };
+    return context.req.raw.headers.has("origin") ? browsers(context, admitted) : admitted();
   });
 
   for (const path of inferencePaths) {
@@ -84,6 +73,23 @@ function allowOnly(app: Hono, path: string, methods: string): void {
       headers: { allow: methods },
     }),
   );
+}
+
+/** Why a request may not come in at all: it cannot be read in one way only, or it carries no key. */
+function refuse(headers: Headers, path: string, { settings, account }: Door): Response | undefined {
+  const wrong = unreadable(headers);
+  if (wrong !== undefined)
+    return errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
+  const { authenticate } = settings();
+  if (authenticate === undefined || !path.startsWith("/v1/")) return undefined;
+  const header = headers.get("authorization");
+  if (authenticate(header) !== undefined) return undefined;
+  account.rejected("invalid_api_key");
+  const message =
+    header === null
+      ? "No API key given. Send it as `Authorization: Bearer KEY`."
+      : "The API key is not known here. Check the key, and that it is sent as `Authorization: Bearer KEY`.";
+  return errorResponse("invalid_api_key", message, { headers: { "www-authenticate": "Bearer" } });
 }
 
 /** What HTTP/1.1 says must be refused and Bun.serve lets pass (RFC 9112 section 3.2, RFC 9110 section 10.1.1). */

@@ -26,6 +26,7 @@ async function goldAlone(config = "", engine = "") {
 }
 
 const ask = { model: "gold", messages, max_tokens: 4 };
+const patient = { headers: { "x-tierline-deadline-ms": "20000" } };
 
 /** Before the first byte, so another engine can take over. */
 const early: [string, Fault, string][] = [
@@ -198,12 +199,12 @@ describe("refusals are honest", () => {
 });
 
 describe("connections", () => {
-  test("kept-alive connections that close on reuse cost no request: 0 of 2,000", async () => {
+  test("kept-alive connections that close on reuse cost no request: 0 of 10,000", async () => {
     const { gold, router } = await goldAlone();
     gold.fault({ kind: "close-on-reuse", probability: 0.5 });
     let bad = 0;
     const worker = async (): Promise<void> => {
-      for (let turn = 0; turn < 125; turn += 1) {
+      for (let turn = 0; turn < 625; turn += 1) {
         const response = await chat(router.url, { ...ask, max_tokens: 1 });
         if (response.status !== 200) bad += 1;
         await response.arrayBuffer();
@@ -248,6 +249,15 @@ describe("connections", () => {
   });
 });
 
+test("slow chunks are neither cut nor repeated", async () => {
+  const { gold, silver, router } = await goldAndSilver();
+  gold.fault({ kind: "slow-chunks", delayMs: 300 });
+  const { text, clean } = await readAll(await chat(router.url, { ...ask, stream: true }, patient));
+  expect(clean).toBe(true);
+  expect(text).toEndWith("data: [DONE]\n\n");
+  expect(silver.requests().filter(({ method }) => method === "POST")).toEqual([]);
+}, 20_000);
+
 test("500s open the breaker, and a healed engine is used again within 2 s", async () => {
   const { gold, router } = await goldAndSilver();
   gold.fault({ kind: "status", status: 500 });
@@ -269,11 +279,7 @@ test("a long answer on a healthy engine is neither cut nor repeated, however qui
   const router = ends(
     await startTierline({ config: engineToml("gold", gold.url) + engineToml("silver", silver.url) }),
   );
-  const response = await chat(
-    router.url,
-    { ...ask, max_tokens: 100 },
-    { headers: { "x-tierline-deadline-ms": "20000" } },
-  );
+  const response = await chat(router.url, { ...ask, max_tokens: 100 }, patient);
   expect(response.status).toBe(200);
   expect(response.headers.get("x-tierline-attempts")).toBe("1");
   expect(response.headers.get("x-tierline-tier")).toBe("gold");
