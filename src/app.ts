@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { assemble } from "./assemble.ts";
 import { systemClock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
-import { buildInfo } from "./cli/build-info.ts";
+import { buildInfo } from "./build-info.ts";
 import { addressText } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
 import type { ConfigFlags, Environment } from "./config/layers.ts";

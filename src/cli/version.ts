@@ -1,6 +1,6 @@
 // `tierline version`: what this binary is.
 
-import { buildInfo } from "./build-info.ts";
+import { buildInfo } from "../build-info.ts";
 import type { Command } from "./command.ts";
 import { exit, jsonOption, printJson } from "./command.ts";
 
