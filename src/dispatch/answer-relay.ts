@@ -54,18 +54,19 @@ export function relayStream(
     for (;;) {
       const chunk = await response.body.next();
       if (chunk === null) {
+        const rest = events.rest();
+        if (rest !== undefined) guard.feed(rest);
         if (!guard.ended()) throw broken("truncated", cutShort, false, control);
         control.end("ok", { usage: guard.usage() });
         after = "end";
-        return events.rest() ?? null;
-      }
-      const cut = guard.feed(chunk);
-      if (cut !== undefined) {
-        after = broken("server-error", "the engine reported an error in its stream", true, control);
-        return Buffer.concat([events.rest() ?? new Uint8Array(), chunk.subarray(0, cut)]);
+        return rest ?? null;
       }
       const whole = events.push(chunk);
-      if (whole !== undefined) return whole;
+      if (whole === undefined) continue;
+      const cut = guard.feed(whole);
+      if (cut === undefined) return whole;
+      after = broken("server-error", "the engine reported an error in its stream", true, control);
+      return whole.subarray(0, cut);
     }
   };
   return relayOf(next, guard.usage, control);

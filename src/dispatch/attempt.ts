@@ -205,11 +205,13 @@ export function startCall(call: Call): RunningCall {
     for (;;) {
       const chunk = await response.body.next();
       gotFirstByte();
-      if (chunk === null) return refuse("truncated", "the stream ended before its first event");
-      if (guard.feed(chunk) !== undefined)
-        return refuse("server-error", `the stream began with an error: ${excerpt(chunk)}`);
+      if (chunk === null) return refuse("truncated", "the stream ended before its first event was whole");
       const first = events.push(chunk);
-      if (first !== undefined) return answer(response, relayStream(response, guard, events, first, control));
+      if (first === undefined) continue;
+      if (guard.feed(first) !== undefined) {
+        return refuse("server-error", `the stream began with an error: ${excerpt(first)}`);
+      }
+      return answer(response, relayStream(response, guard, events, first, control));
     }
   };
 

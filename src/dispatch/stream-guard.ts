@@ -1,56 +1,60 @@
-// Watches a server-sent-event stream as it passes, without parsing it: did the engine report an error in band,
-// and did the stream come to a proper end? It never changes a byte.
+// Watches the events of a stream as they pass, without parsing them: did the engine report an error in band, and did
+// the stream come to a proper end? It never changes a byte. Searches are native, because this runs for every event.
 
 import type { TokenUsage } from "./token-usage.ts";
 import { usageIn } from "./token-usage.ts";
 
 export interface StreamGuard {
-  /** Undefined: pass the chunk on. Else an error event ends in it, and only so many of its bytes may pass. */
-  feed(chunk: Uint8Array): number | undefined;
+  /**
+   * `events` are whole, so that no mark stands across a border. Undefined: all of it may pass. Else an error event
+   * is among them, and only so many bytes, up to its end, may pass.
+   */
+  feed(events: Uint8Array): number | undefined;
   /** Whether the stream may end here: `[DONE]`, or a finish reason from engines that never say it. */
   ended(): boolean;
-  /** From the last chunk that carried it. */
+  /** From the last event that carried it. */
   usage(): TokenUsage | undefined;
 }
 
-/** Long enough for any mark to be seen across the border of two chunks. */
-const carryBytes = 32;
-/** Quotes inside a model's own words are escaped, so these can only be the engine's. */
-const errorMark = /[\n\r]data: ?\{"error"/;
+const errorMark = Buffer.from('{"error"');
+const doneMark = Buffer.from("[DONE]");
+// Quotes inside a model's own words are escaped, so these can only be the engine's.
+const finishMarks = [Buffer.from('"finish_reason":"'), Buffer.from('"finish_reason": "')];
+const usageMark = Buffer.from('"usage"');
 const eventEnd = /\r?\n\r?\n|\r\r/;
-const properMark = /[\n\r]data: ?\[DONE\]|"finish_reason": ?"/;
-/** Where the last chunk's usage is looked for. */
+const fieldStart = /(?:^|[\n\r])data: ?$/;
+const longestFieldStart = 8;
+/** Where the usage is looked for in what passes. */
 const usageBytes = 1024;
 
 export function createStreamGuard(): StreamGuard {
-  // A stream begins as if a line had ended; `^` would take the place where the carry was cut for one.
-  let carry = "\n";
   let proper = false;
-  let failing = false;
   let usage: TokenUsage | undefined;
 
   return {
-    feed(chunk) {
-      // Latin-1 keeps one character a byte, so that a place in the text is a place in the chunk.
-      const text = carry + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
-      const carried = carry.length;
-      let from = 0;
-      if (!failing && text.includes('{"error"')) {
-        const error = errorMark.exec(text);
-        failing = error !== null;
-        // The line break before the event is not its end.
-        from = (error?.index ?? 0) + 1;
+    feed(events) {
+      const bytes = Buffer.from(events.buffer, events.byteOffset, events.byteLength);
+      const error = dataIndexOf(bytes, errorMark);
+      if (error >= 0) {
+        proper = false;
+        const end = eventEnd.exec(bytes.toString("latin1", error));
+        return end === null ? bytes.length : error + end.index + end[0].length;
       }
-      carry = text.slice(Math.max(from, text.length - carryBytes));
-      if (failing) {
-        const end = eventEnd.exec(text.slice(from));
-        return end === null ? undefined : Math.max(0, from + end.index + end[0].length - carried);
-      }
-      proper ||= properMark.test(text);
-      if (text.includes('"usage"')) usage = usageIn(text.slice(-usageBytes)) ?? usage;
+      proper ||= finishMarks.some((mark) => bytes.includes(mark)) || dataIndexOf(bytes, doneMark) >= 0;
+      if (bytes.includes(usageMark))
+        usage = usageIn(bytes.toString("latin1", Math.max(0, bytes.length - usageBytes))) ?? usage;
       return undefined;
     },
-    ended: () => proper && !failing,
+    ended: () => proper,
     usage: () => usage,
   };
+}
+
+/** Where data begins with the mark; -1 where none does. Elsewhere it may stand in a model's own words. */
+function dataIndexOf(bytes: Buffer, mark: Buffer): number {
+  let at = bytes.indexOf(mark);
+  while (at >= 0 && !fieldStart.test(bytes.toString("latin1", Math.max(0, at - longestFieldStart), at))) {
+    at = bytes.indexOf(mark, at + 1);
+  }
+  return at;
 }

@@ -59,9 +59,11 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       });
     },
     slotFreed(endpoint) {
-      const own = waiters.find((waiter) => waiter.endpoint === endpoint);
+      // Whose time is over, and whose timer is late, has no use for a slot.
+      const inTime = waiters.filter((waiter) => waiter.deadline > clock.now());
+      const own = inTime.find((waiter) => waiter.endpoint === endpoint);
       const { tier } = endpoint.spec;
-      (own ?? waiters.find((waiter) => waiter.endpoint.spec.tier === tier))?.leave("woken");
+      (own ?? inTime.find((waiter) => waiter.endpoint.spec.tier === tier))?.leave("woken");
     },
     empty(endpoint) {
       for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("woken");

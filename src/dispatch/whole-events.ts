@@ -38,14 +38,19 @@ export function createWholeEvents(): WholeEvents {
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+const bareEnd = Buffer.from("\r\r");
 
-/** Behind the last blank line; 0 where there is none. */
+/** Behind the last blank line; 0 where there is none. Lines end with LF, CRLF or, though nobody does it, CR. */
 function lastEventEnd(bytes: Uint8Array): number {
-  let at = bytes.length;
-  for (;;) {
-    at = bytes.lastIndexOf(lineFeed, at - 1);
-    if (at <= 0) return 0;
+  let at = bytes.lastIndexOf(lineFeed);
+  if (at < 0) {
+    const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).lastIndexOf(bareEnd);
+    return end < 0 ? 0 : end + bareEnd.length;
+  }
+  while (at > 0) {
     const before = bytes[at - 1] === carriageReturn ? at - 2 : at - 1;
     if (before >= 0 && bytes[before] === lineFeed) return at + 1;
+    at = bytes.lastIndexOf(lineFeed, at - 1);
   }
+  return 0;
 }

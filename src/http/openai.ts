@@ -30,10 +30,16 @@ export async function handleInference(path: InferencePath, raw: Request, door: D
   const receivedAt = door.clock.now();
   const id = requestIdOf(raw.headers.get("x-request-id"));
   const trace = traceOf(raw.headers.get("traceparent"));
-  const response = await answer(path, raw, door, { receivedAt, id, trace });
-  response.headers.set("x-request-id", id);
-  response.headers.set("traceparent", trace.own);
-  return response;
+  const result = await answer(path, raw, door, { receivedAt, id, trace });
+  if (!(result instanceof Response)) {
+    const { body, status, headers } = result;
+    headers["x-request-id"] = id;
+    headers["traceparent"] = trace.own;
+    return new Response(body, { status, headers });
+  }
+  result.headers.set("x-request-id", id);
+  result.headers.set("traceparent", trace.own);
+  return result;
 }
 
 interface Arrival {
@@ -42,7 +48,19 @@ interface Arrival {
   readonly trace: Trace;
 }
 
-async function answer(path: InferencePath, raw: Request, door: Door, arrival: Arrival): Promise<Response> {
+/** An answer before it becomes a Response, whose headers cost more to change. */
+interface PlainAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: Uint8Array | ReadableStream<Uint8Array>;
+}
+
+async function answer(
+  path: InferencePath,
+  raw: Request,
+  door: Door,
+  arrival: Arrival,
+): Promise<Response | PlainAnswer> {
   const { clock, account, lifecycle } = door;
   if (lifecycle.phase !== "ready") {
     account.rejected(lifecycle.phase);
@@ -77,16 +95,16 @@ async function answer(path: InferencePath, raw: Request, door: Door, arrival: Ar
 
     const { status, body } = dispatched;
     const headers = answerHeaders(dispatched);
-    headers.set("server-timing", timing(dispatched.journey, arrival.receivedAt, clock.now()));
+    headers["server-timing"] = timing(dispatched.journey, arrival.receivedAt, clock.now());
     handedOver = true;
     if (body instanceof Uint8Array) {
       finish("complete", status);
-      return new Response(body, { status, headers });
+      return { body, status, headers };
     }
-    const events = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+    const events = headers["content-type"]?.startsWith("text/event-stream") ?? false;
     const relayed = relayBody(body, raw.signal, events, clock, (how) => finish(how, status));
     cut = relayed.cut;
-    return new Response(relayed.stream, { status, headers });
+    return { body: relayed.stream, status, headers };
   } finally {
     raw.signal.removeEventListener("abort", leave);
     // A bug on the way must not leave the request among the active for ever.
@@ -161,18 +179,17 @@ function refusal(dispatched: Exclude<Dispatched, { kind: "answer" }>): Response 
 
 function answerHeaders({
   headers: given,
-  endpoint,
+  endpoint: { spec },
   attempts,
   journey,
-}: Extract<Dispatched, { kind: "answer" }>): Headers {
-  const headers = new Headers();
-  relayedHeaders(given, headers);
-  headers.set("x-tierline-tier", endpoint.spec.tier);
-  headers.set("x-tierline-locality", endpoint.spec.locality);
-  headers.set("x-tierline-endpoint", endpoint.spec.name);
-  headers.set("x-tierline-because", journey.because);
-  headers.set("x-tierline-attempts", String(attempts));
-  headers.set("x-tierline-cache", "off");
+}: Extract<Dispatched, { kind: "answer" }>): Record<string, string> {
+  const headers = relayedHeaders(given);
+  headers["x-tierline-tier"] = spec.tier;
+  headers["x-tierline-locality"] = spec.locality;
+  headers["x-tierline-endpoint"] = spec.name;
+  headers["x-tierline-because"] = journey.because;
+  headers["x-tierline-attempts"] = String(attempts);
+  headers["x-tierline-cache"] = "off";
   return headers;
 }
 

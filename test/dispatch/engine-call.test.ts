@@ -1,0 +1,92 @@
+// What an engine gets: the caller's own bytes, but for the edits we mean.
+
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { engineCall } from "../../src/dispatch/engine-call.ts";
+import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
+import { dialects } from "../../src/engines/engine.ts";
+import { fakeWire } from "../support/fake-wire.ts";
+import { inference } from "../support/inference.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
+
+const { client } = fakeWire(virtualClock(), () => ({ hangs: true }));
+const vllm = { client, dialect: dialects.vllm, authorization: undefined };
+const plain = { client, dialect: dialects.openai, authorization: undefined };
+
+const sent = (request: InferenceRequest, link = plain, model: string | undefined = undefined): string =>
+  Buffer.concat(engineCall(request, link, model).body ?? []).toString();
+
+describe("engineCall", () => {
+  test("edits nothing where the engine's name is the caller's and no priority is due", () => {
+    const body = '{ "model" : "gold",\n  "messages":[ ], "x": 1.0e0 }';
+    const request = inference(0, { text: body, sla: "interactive" });
+    expect(sent(request, vllm, "gold")).toBe(body);
+    expect(sent(request, vllm, undefined)).toBe(body);
+    expect(engineCall(request, vllm, "gold").body?.[0]?.buffer).toBe(request.body.buffer);
+  });
+
+  test("puts the engine's own name for the model in place of the caller's", () => {
+    const request = inference(0, { text: '{"model":"gold","n":1}' });
+    expect(sent(request, plain, 'Qwen/"3B"')).toBe('{"model":"Qwen/\\"3B\\"","n":1}');
+  });
+
+  test("adds the model where the caller named none", () => {
+    const request = inference(0, { text: ' {"n":1}', modelName: undefined });
+    expect(sent(request, plain, "m")).toBe(' {"model":"m","n":1}');
+    expect(sent(request, plain, undefined)).toBe(' {"n":1}');
+  });
+
+  test("adds to an empty object without a stray comma", () => {
+    for (const [text, expected] of [
+      ["{}", '{"model":"m"}'],
+      ["{ \n }", '{"model":"m" \n }'],
+    ] as const) {
+      expect(sent(inference(0, { text, modelName: undefined }), plain, "m")).toBe(expected);
+    }
+  });
+
+  test("gives the class's priority to an engine that orders its queue, unless the caller set one", () => {
+    const text = '{"model":"gold","n":1}';
+    expect(sent(inference(0, { text }), vllm, "m")).toBe('{"priority":-10,"model":"m","n":1}');
+    expect(sent(inference(0, { text, sla: "async" }), vllm, "gold")).toBe(
+      '{"priority":10,"model":"gold","n":1}',
+    );
+    expect(sent(inference(0, { text, hasPriority: true }), vllm, "gold")).toBe(text);
+    expect(sent(inference(0, { text }), plain, "gold")).toBe(text);
+  });
+
+  test("asks for load figures with whole answers only, and sends the engine's key, never the caller's", () => {
+    const keyed = { ...vllm, authorization: "Bearer engine-key" };
+    const whole = engineCall(inference(0), keyed, "m");
+    expect(whole.headers).toEqual([
+      ["x-request-id", "req_1"],
+      ["authorization", "Bearer engine-key"],
+      ["endpoint-load-metrics-format", "JSON"],
+    ]);
+    expect(engineCall(inference(0, { stream: true }), vllm, "m").headers).toEqual([
+      ["x-request-id", "req_1"],
+    ]);
+    expect([whole.method, whole.path]).toEqual(["POST", "/v1/chat/completions"]);
+  });
+
+  test("whatever the body, the engine parses what the caller wrote, with model and priority as meant", () => {
+    const body = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 }));
+    const name = fc.option(fc.string(), { nil: undefined });
+    fc.assert(
+      fc.property(body, name, name, fc.boolean(), (others, asked, model, hasPriority) => {
+        const { model: _model, priority: _priority, ...rest } = others;
+        const own = {
+          ...rest,
+          ...(asked !== undefined && { model: asked }),
+          ...(hasPriority && { priority: 3 }),
+        };
+        const text = JSON.stringify(own);
+        const request = inference(0, { text, modelName: asked, hasPriority });
+        const expected = { ...own, ...(model !== undefined && { model }), priority: hasPriority ? 3 : -10 };
+        // JSON.parse makes an own member of __proto__, which a spread does not.
+        expect(JSON.parse(sent(request, vllm, model))).toEqual(JSON.parse(JSON.stringify(expected)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

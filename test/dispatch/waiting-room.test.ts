@@ -1,0 +1,128 @@
+// Who waits, in which order, and how a wait ends; in virtual time.
+
+import { describe, expect, test } from "bun:test";
+import { createWaitingRooms } from "../../src/dispatch/waiting-room.ts";
+import type { Tier } from "../../src/fleet/endpoint.ts";
+import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
+import { createEndpointState } from "../../src/fleet/endpoint-state.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
+
+const endpoint = (name: string, tier: Tier = "gold"): EndpointState =>
+  createEndpointState({ name, tier, locality: "local", slots: 1, queueLimit: 100 }, ["m"]);
+
+function scene() {
+  const clock = virtualClock();
+  const rooms = createWaitingRooms(clock);
+  const ended: string[] = [];
+  const enter = (who: string, where: EndpointState, leftMs: number): AbortController => {
+    const caller = new AbortController();
+    void rooms
+      .wait(where, clock.now() + leftMs, leftMs, caller.signal)
+      .then((wake) => ended.push(`${who} ${wake}`));
+    return caller;
+  };
+  return { clock, rooms, ended, enter };
+}
+
+describe("a waiting room", () => {
+  test("lets the most urgent go first, and among equals the one who came first", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const a = endpoint("a");
+    enter("late", a, 3000);
+    enter("soon", a, 1000);
+    enter("first", a, 2000);
+    enter("second", a, 2000);
+    for (let slot = 0; slot < 4; slot += 1) rooms.slotFreed(a);
+    await clock.settle();
+    expect(ended).toEqual(["soon woken", "first woken", "second woken", "late woken"]);
+  });
+
+  test("wakes one for each slot, and nobody twice", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const a = endpoint("a");
+    enter("one", a, 1000);
+    enter("two", a, 1000);
+    expect(a.waiting).toBe(2);
+    rooms.slotFreed(a);
+    await clock.settle();
+    expect(ended).toEqual(["one woken"]);
+    expect(a.waiting).toBe(1);
+  });
+
+  test("ends a wait at its limit, and gives the place back", async () => {
+    const { clock, ended, enter } = scene();
+    const a = endpoint("a");
+    enter("one", a, 1000);
+    await clock.advance(999);
+    expect(ended).toEqual([]);
+    await clock.advance(1);
+    expect(ended).toEqual(["one expired"]);
+    expect([a.waiting, clock.pending()]).toEqual([0, 0]);
+  });
+
+  test("lets a caller leave, at once, before or during the wait", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const a = endpoint("a");
+    enter("one", a, 1000).abort();
+    enter("two", a, 1000);
+    await clock.settle();
+    expect(ended).toEqual(["one left"]);
+    expect([a.waiting, clock.pending()]).toEqual([1, 1]);
+    expect(await rooms.wait(a, clock.now() + 1000, 1000, AbortSignal.abort())).toBe("left");
+    expect(a.waiting).toBe(1);
+  });
+
+  test("gives a free slot to its own waiter before a more urgent one of the neighbour", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const [a, b] = [endpoint("a"), endpoint("b")];
+    enter("neighbour", a, 100);
+    enter("own", b, 2000);
+    rooms.slotFreed(b);
+    await clock.settle();
+    expect(ended).toEqual(["own woken"]);
+    rooms.slotFreed(b);
+    await clock.settle();
+    expect(ended).toEqual(["own woken", "neighbour woken"]);
+  });
+
+  test("wakes no waiter of another tier", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    enter("gold", endpoint("a"), 1000);
+    rooms.slotFreed(endpoint("s", "silver"));
+    await clock.settle();
+    expect(ended).toEqual([]);
+  });
+
+  test("does not spend a slot on a waiter whose time is over while its timer is late", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const a = endpoint("a");
+    // The deadline passes before the timer does, as on an event loop that lags.
+    void rooms
+      .wait(a, clock.now() + 10, 1000, new AbortController().signal)
+      .then((wake) => ended.push(`over ${wake}`));
+    enter("in time", a, 500);
+    await clock.advance(20);
+    rooms.slotFreed(a);
+    await clock.settle();
+    expect(ended).toEqual(["in time woken"]);
+  });
+
+  test("empties: all of that endpoint are woken, the neighbours' are not", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const [a, b] = [endpoint("a"), endpoint("b")];
+    enter("one", a, 1000);
+    enter("other", b, 1000);
+    enter("two", a, 500);
+    rooms.empty(a);
+    await clock.settle();
+    expect(ended.sort()).toEqual(["one woken", "two woken"]);
+    expect([a.waiting, b.waiting]).toEqual([0, 1]);
+  });
+
+  test("does nothing when a slot is freed and nobody waits", () => {
+    const { rooms, clock } = scene();
+    rooms.slotFreed(endpoint("a"));
+    rooms.empty(endpoint("a"));
+    expect(clock.pending()).toBe(0);
+  });
+});

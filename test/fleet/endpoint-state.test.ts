@@ -1,0 +1,334 @@
+// One endpoint over its life, by what it is told at virtual instants.
+
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { seededRandom } from "../../src/base/random.ts";
+import type { EndpointSpec } from "../../src/fleet/endpoint.ts";
+import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
+import { createEndpointState, endpointRule } from "../../src/fleet/endpoint-state.ts";
+import type { Outcome, OutcomeKind } from "../../src/fleet/outcome.ts";
+import { outcomes } from "../../src/fleet/outcome.ts";
+
+const start = 1_000_000;
+const spec: EndpointSpec = { name: "gold-1/vllm", tier: "gold", locality: "local", slots: 4, queueLimit: 2 };
+const random = (): number => 0.5;
+const kinds = Object.keys(outcomes) as OutcomeKind[];
+
+const endpoint = (): EndpointState => createEndpointState(spec, ["m"]);
+
+/** One call that begins and ends at that time. */
+function call(state: EndpointState, kind: OutcomeKind, now: number, more: Partial<Outcome> = {}) {
+  const outcome: Outcome = { kind, model: "m", stream: true, totalMs: 10, ...more };
+  state.begin(outcome.model, 0, now);
+  return state.end(outcome, now, random);
+}
+
+describe("an endpoint's bar", () => {
+  for (const kind of ["refused", "reset", "unreachable"] as const) {
+    test(`lasts 300 ms after ${kind}`, () => {
+      const state = endpoint();
+      call(state, kind, start);
+      expect(state.barred(start + 299)).toBe(true);
+      expect(state.barred(start + 300)).toBe(false);
+    });
+  }
+
+  test("comes from nothing else", () => {
+    for (const kind of kinds.filter((each) => !["refused", "reset", "unreachable"].includes(each))) {
+      const state = endpoint();
+      call(state, kind, start);
+      expect([kind, state.barred(start)]).toEqual([kind, false]);
+    }
+  });
+
+  test("is lifted when a failed health check is followed by a good one", () => {
+    const state = endpoint();
+    state.setHealth("unhealthy", start);
+    call(state, "refused", start);
+    state.setHealth("ok", start + 1);
+    expect(state.barred(start + 1)).toBe(false);
+  });
+});
+
+describe("an endpoint that says it is full", () => {
+  const leftAloneMs = (state: EndpointState, now: number): number => {
+    let ms = 0;
+    while (state.pushedBack(now + ms)) ms += 1;
+    return ms;
+  };
+
+  test("is left alone for 100 ms, twice as long each time, a second at most", () => {
+    const state = endpoint();
+    const waits = [0, 1, 2, 3, 4, 5, 20].map((turn) => {
+      const now = start + turn * 10_000;
+      call(state, "busy", now);
+      return leftAloneMs(state, now);
+    });
+    expect(waits).toEqual([100, 200, 400, 800, 1000, 1000, 1000]);
+  });
+
+  test("gets the time it asked for, a second at most, because a queue moves in milliseconds", () => {
+    for (const [asked, given] of [
+      [30, 100],
+      [500, 500],
+      [60_000, 1000],
+    ] as const) {
+      const state = endpoint();
+      call(state, "busy", start, { retryAfterMs: asked });
+      expect([asked, leftAloneMs(state, start)]).toEqual([asked, given]);
+    }
+  });
+
+  test("starts from 100 ms again after an answer", () => {
+    const state = endpoint();
+    for (let turn = 0; turn < 5; turn += 1) call(state, "busy", start + turn);
+    call(state, "ok", start + 5000);
+    call(state, "busy", start + 6000);
+    expect(leftAloneMs(state, start + 6000)).toBe(100);
+  });
+
+  test("is not broken: no breaker opens, however often it says so", () => {
+    const state = endpoint();
+    for (let turn = 0; turn < 100; turn += 1) call(state, "busy", start + turn);
+    expect(state.breakerState(start + 100)).toBe("closed");
+  });
+});
+
+describe("an endpoint's pressure", () => {
+  test("is what it holds by what it can hold, the waiting included", () => {
+    const state = endpoint();
+    expect(state.pressure(start)).toBe(0);
+    state.begin("m", 1, start);
+    state.begin("m", 2, start);
+    state.enterRoom();
+    expect(state.pressure(start)).toBe(0.75);
+  });
+
+  test("heeds the engine's own figures for three seconds, and never thinks it idle because of them", () => {
+    const state = endpoint();
+    state.setGauges({ running: 2, waiting: 1, kvUsage: 0.1 }, start);
+    expect(state.pressure(start + 3000)).toBe(0.75);
+    expect(state.pressure(start + 3001)).toBe(0);
+    for (let turn = 0; turn < 4; turn += 1) state.begin("m", turn, start);
+    state.setGauges({ running: 0, waiting: 0, kvUsage: 0 }, start);
+    expect(state.pressure(start)).toBe(1);
+  });
+
+  test("is that of the KV cache where that is the fullest, and of nothing where nothing is said", () => {
+    const state = endpoint();
+    state.setGauges({ kvUsage: 0.9 }, start);
+    expect(state.pressure(start)).toBe(0.9);
+    state.setGauges({}, start);
+    expect(state.pressure(start)).toBe(0);
+  });
+
+  test("shows a fast-failing endpoint as pressed while it fails, and forgets within half a minute", () => {
+    const state = endpoint();
+    for (let turn = 0; turn < 20; turn += 1) call(state, "server-error", start + turn);
+    expect(state.pressure(start + 20)).toBeGreaterThan(0.8);
+    expect(state.pressure(start + 30_000)).toBeLessThan(0.01);
+  });
+
+  test("is not eased by a call that was moved away from a silent endpoint", () => {
+    const state = endpoint();
+    for (let turn = 0; turn < 20; turn += 1) call(state, "server-error", start);
+    const before = state.pressure(start);
+    for (let turn = 0; turn < 20; turn += 1) call(state, "silent", start);
+    expect(state.pressure(start)).toBe(before);
+  });
+
+  test("is not raised by callers' mistakes, leaving and deadlines", () => {
+    const state = endpoint();
+    for (const kind of ["client-error", "cancelled", "deadline"] as const) call(state, kind, start);
+    expect(state.pressure(start)).toBe(0);
+  });
+
+  test("is ten times as high just after coming back, and ordinary half a minute later", () => {
+    const state = endpoint();
+    state.setHealth("unhealthy", start);
+    state.setHealth("ok", start);
+    state.begin("m", 1, start);
+    expect(state.pressure(start)).toBeCloseTo(2.5);
+    expect(state.pressure(start + 30_000)).toBe(0.25);
+  });
+
+  test("has no slow start at the process's start: the first good health check is no comeback", () => {
+    const state = endpoint();
+    state.setHealth("ok", start);
+    state.begin("m", 1, start);
+    expect(state.pressure(start)).toBe(0.25);
+  });
+});
+
+describe("an endpoint's breakers", () => {
+  const broken = (model: string): EndpointState => {
+    const state = endpoint();
+    for (let turn = 0; turn < 3; turn += 1) call(state, "timeout", start, { model });
+    return state;
+  };
+
+  test("are kept by model: one that fails does not stop another", () => {
+    const state = broken("a");
+    expect(state.breakerAdmits("a", start)).toBe(false);
+    expect(state.breakerAdmits("b", start)).toBe(true);
+  });
+
+  test("show the worst of the models", () => {
+    const state = broken("a");
+    call(state, "ok", start, { model: "b" });
+    expect(state.breakerState(start)).toBe("open");
+    expect(state.breakerState(start + 1000)).toBe("half-open");
+  });
+
+  test("tell of the change, and a closed one is back with a slow start", () => {
+    const state = broken("a");
+    expect(call(state, "ok", start + 1000, { model: "a" })).toBe("closed");
+    expect(state.breakerState(start + 1000)).toBe("closed");
+    state.begin("a", 1, start + 1000);
+    expect(state.pressure(start + 1000)).toBeGreaterThan(2.4);
+  });
+
+  test("of two that are open, the one that closes leaves the other open", () => {
+    const state = broken("a");
+    for (let turn = 0; turn < 3; turn += 1) call(state, "timeout", start + 500, { model: "b" });
+    expect(call(state, "ok", start + 1000, { model: "a" })).toBe("closed");
+    expect(state.breakerAdmits("a", start + 1000)).toBe(true);
+    expect(state.breakerAdmits("b", start + 1000)).toBe(false);
+    expect(state.breakerState(start + 1000)).toBe("open");
+  });
+
+  test("are invited by an answered question, all of them", () => {
+    const state = broken("a");
+    for (let turn = 0; turn < 3; turn += 1) call(state, "timeout", start, { model: "b" });
+    state.answeredAgain(start + 1);
+    expect(state.breakerAdmits("a", start + 1)).toBe(true);
+    expect(state.breakerAdmits("b", start + 1)).toBe(true);
+  });
+
+  test("are at most 64: models beyond that share one, and it refuses them", () => {
+    const state = endpoint();
+    for (let name = 0; name < 10 * endpointRule.breakersMost; name += 1) {
+      call(state, "ok", start, { model: `model-${name}` });
+    }
+    for (let turn = 0; turn < 3; turn += 1) call(state, "timeout", start, { model: `late-${turn}` });
+    expect(state.breakerAdmits("late-0", start)).toBe(false);
+    expect(state.breakerAdmits("never-seen", start)).toBe(false);
+    expect(state.breakerAdmits("model-0", start)).toBe(true);
+    expect(state.breakerAdmits("model-62", start)).toBe(true);
+    expect(state.breakerAdmits("model-63", start)).toBe(false);
+  });
+});
+
+describe("an endpoint's models", () => {
+  test("are what the operator pinned, whatever the engine lists", () => {
+    const state = endpoint();
+    state.setModels(["n"]);
+    expect(state.models).toEqual(["m"]);
+  });
+
+  test("are unknown until the engine lists them where nothing is pinned", () => {
+    const state = createEndpointState(spec, undefined);
+    expect(state.models).toBeUndefined();
+    state.setModels(["n"]);
+    expect(state.models).toEqual(["n"]);
+  });
+
+  test("are the engine's own again when a reload takes the pin away", () => {
+    const state = endpoint();
+    state.setModels(["n"]);
+    state.reconfigure(spec, undefined);
+    expect(state.models).toEqual(["n"]);
+  });
+
+  test("are unknown when a reload takes the pin away before the engine has spoken", () => {
+    const state = endpoint();
+    state.reconfigure(spec, undefined);
+    expect(state.models).toBeUndefined();
+  });
+});
+
+describe("an endpoint's silence", () => {
+  test("is asked about after a caller left without a byte, and not after one who had some", () => {
+    const limitMs = 250;
+    const left = endpoint();
+    call(left, "cancelled", start);
+    expect(left.silence.due(limitMs, start)).toBe(true);
+    const late = endpoint();
+    call(late, "deadline", start);
+    expect(late.silence.due(limitMs, start)).toBe(true);
+    const fed = endpoint();
+    call(fed, "cancelled", start, { firstByteMs: 5 });
+    expect(fed.silence.due(limitMs, start)).toBe(false);
+  });
+
+  test("is not asked about when nothing is in flight, even after it was heard of late", () => {
+    const state = endpoint();
+    call(state, "ok", start, { firstByteMs: 5 });
+    state.heard(start + 1);
+    state.answeredAgain(start + 2);
+    expect(state.silence.due(state.quietLimitMs(), start + 60_000)).toBe(false);
+  });
+
+  test("ends with a byte, and the endpoint is back with a slow start", () => {
+    const state = endpoint();
+    state.begin("m", 1, start);
+    state.silence.looking(start + 250);
+    expect(state.silence.looked(false, start + 500)).toBe(true);
+    expect(state.silent).toBe(true);
+    state.heard(start + 600);
+    expect(state.silent).toBe(false);
+    expect(state.pressure(start + 600)).toBeCloseTo(2.5);
+  });
+
+  test("is judged by the quicker of streams and whole answers, which both are usual here", () => {
+    const state = endpoint();
+    for (let turn = 0; turn < 10; turn += 1) {
+      call(state, "ok", start, { firstByteMs: 50 });
+      call(state, "ok", start, { firstByteMs: 5000, stream: false });
+    }
+    expect(state.quietLimitMs()).toBeGreaterThan(149);
+    expect(state.quietLimitMs()).toBeLessThan(200);
+  });
+});
+
+test("how long one more would wait is the holding time by the slots, and unknown at first", () => {
+  const state = endpoint();
+  expect(state.expectedWaitMs()).toBeUndefined();
+  call(state, "ok", start, { firstByteMs: 5, totalMs: 400 });
+  expect(state.expectedWaitMs()).toBe(100);
+  state.enterRoom();
+  expect(state.expectedWaitMs()).toBe(200);
+});
+
+test("failures, cuts and leavers leave no mark on the usual first byte", () => {
+  const state = endpoint();
+  for (const kind of kinds.filter((each) => each !== "ok")) {
+    for (let turn = 0; turn < 10; turn += 1) call(state, kind, start, { firstByteMs: 3 });
+  }
+  expect(state.firstByteMs(true, 0.5)).toBeUndefined();
+});
+
+test("whatever happens, what is in flight comes back to 0 and pressure stays a finite number of at least 0", () => {
+  const step = fc.record({
+    afterMs: fc.nat(2000),
+    kind: fc.constantFrom(...kinds),
+    firstByteMs: fc.option(fc.nat(1000), { nil: undefined }),
+    model: fc.constantFrom("m", "n", ""),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 50 }), fc.nat(), (steps, seed) => {
+      const state = endpoint();
+      const dice = seededRandom(seed);
+      let now = start;
+      for (const { afterMs, kind, firstByteMs, model } of steps) {
+        state.begin(model, 0, now);
+        now += afterMs;
+        state.end({ kind, model, stream: true, firstByteMs, totalMs: afterMs }, now, dice);
+        expect(state.pressure(now)).toBeGreaterThanOrEqual(0);
+        expect(Number.isFinite(state.pressure(now))).toBe(true);
+      }
+      expect(state.inflight).toBe(0);
+    }),
+    { numRuns: 200 },
+  );
+});
