@@ -71,7 +71,7 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
     clock,
     random,
     log,
-    onBack: (endpoint) => rooms.slotFreed(endpoint),
+    onBack: (endpoint) => rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight),
     onAway: (endpoint) => rooms.empty(endpoint),
   };
 
@@ -156,6 +156,8 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
       settings = settingsOf(next.config);
       fleet.reconfigure(membersOf(next.config));
       linkAll();
+      // There may be more slots than before.
+      for (const endpoint of fleet.endpoints) linkParts.onBack(endpoint);
     },
     acquainted(limitMs) {
       return new Promise((resolve) => {

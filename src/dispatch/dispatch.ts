@@ -91,7 +91,7 @@ export interface Dispatch {
 export function createDispatch(parts: DispatchParts): Dispatch {
   const { fleet, rooms, budget, clock, random } = parts;
   /** The calls in flight that have no byte yet, by endpoint. */
-  const unanswered = new Map<EndpointState, Set<UnansweredCall>>();
+  const unanswered = new WeakMap<EndpointState, Set<UnansweredCall>>();
 
   const unansweredOf = (endpoint: EndpointState): Set<UnansweredCall> => {
     let calls = unanswered.get(endpoint);
@@ -111,9 +111,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   ): Promise<CallResult> => {
     const link = parts.linkOf(endpoint);
     const model = modelAt(endpoint, request);
+    const wire = engineCall(request, link, model);
     endpoint.begin(model ?? "", fleet.nextPick(), clock.now());
     const call = startCall({
-      wire: engineCall(request, link, model),
+      wire,
       link,
       stream: request.stream,
       firstByteMs: request.stream ? request.firstByteMs : undefined,
@@ -175,14 +176,25 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     let paidFor = 0;
     budget.earn(clock.now());
 
+    /** The endpoint whose free slot this request was woken for, and has not taken yet. */
+    let wokenBy: EndpointState | undefined;
+
+    const passSlotOn = (): void => {
+      if (wokenBy !== undefined) rooms.slotFreed(wokenBy);
+      wokenBy = undefined;
+    };
     const refuse = (shed?: Shed): Dispatched => {
+      passSlotOn();
       const late = clock.now() >= request.deadline;
       return { kind: "refusal", ...refusalOf(tried, late, shed, random), journey };
     };
 
     for (;;) {
       const now = clock.now();
-      if (callerLeft.aborted) return { kind: "gone", journey };
+      if (callerLeft.aborted) {
+        passSlotOn();
+        return { kind: "gone", journey };
+      }
       if (now >= request.deadline) return refuse();
       const decision = route(request, fleet, tried, now, random);
       if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
@@ -203,8 +215,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         const wake = await rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
         journey.queuedMs += clock.now() - now;
         if (wake === "left") return { kind: "gone", journey };
+        wokenBy = wake === "woken" ? endpoint : undefined;
         continue;
       }
+      // Taken here or elsewhere: where it is elsewhere, the slot is for the next.
+      if (wokenBy !== endpoint) passSlotOn();
+      wokenBy = undefined;
 
       const result = await attempt(request, endpoint, tried, callerLeft);
       const ms = clock.now() - now;

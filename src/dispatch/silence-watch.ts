@@ -20,7 +20,7 @@ export interface SilenceWatchParts {
 /** Watches until the returned function is called. */
 export function watchSilence({ fleet, dispatch, clock, look, onSilent }: SilenceWatchParts): () => void {
   /** What was last asked where: a caller who left took the question along, and the look needs one of its sort. */
-  const lastAsked = new Map<EndpointState, Asked>();
+  const lastAsked = new WeakMap<EndpointState, Asked>();
   let stopTimer: () => void;
 
   const lookAt = async (endpoint: EndpointState, limitMs: number): Promise<void> => {

@@ -9,8 +9,8 @@ export type Wake = "woken" | "expired" | "left";
 export interface WaitingRooms {
   /** The caller has checked that the room has a place. `signal` is the caller's leaving. */
   wait(endpoint: EndpointState, deadline: Instant, maxWaitMs: number, signal: AbortSignal): Promise<Wake>;
-  /** A slot of this endpoint is free: its most urgent waiter goes, or else the most urgent of its tier. */
-  slotFreed(endpoint: EndpointState): void;
+  /** Slots of this endpoint are free, one unless said: its most urgent waiters go, or else the most urgent of its tier. */
+  slotFreed(endpoint: EndpointState, places?: number): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
   empty(endpoint: EndpointState): void;
 }
@@ -58,12 +58,17 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
         insert(waiter);
       });
     },
-    slotFreed(endpoint) {
-      // Whose time is over, and whose timer is late, has no use for a slot.
-      const inTime = waiters.filter((waiter) => waiter.deadline > clock.now());
-      const own = inTime.find((waiter) => waiter.endpoint === endpoint);
+    slotFreed(endpoint, places = 1) {
       const { tier } = endpoint.spec;
-      (own ?? inTime.find((waiter) => waiter.endpoint.spec.tier === tier))?.leave("woken");
+      for (let place = 0; place < places && waiters.length > 0; place += 1) {
+        // Whose time is over, and whose timer is late, has no use for a slot.
+        const now = clock.now();
+        const inTime = waiters.filter((waiter) => waiter.deadline > now);
+        const own = inTime.find((waiter) => waiter.endpoint === endpoint);
+        const next = own ?? inTime.find((waiter) => waiter.endpoint.spec.tier === tier);
+        if (next === undefined) return;
+        next.leave("woken");
+      }
     },
     empty(endpoint) {
       for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("woken");

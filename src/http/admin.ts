@@ -5,11 +5,12 @@ import { explain } from "../routing/explain.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import { createAuthenticate } from "./auth.ts";
 import type { Door } from "./door.ts";
+import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { addHealth } from "./public.ts";
 import { readSla } from "./request-headers.ts";
 
-export function createAdminApp(door: Door): Hono {
+export function createAdminApp(door: Door): App {
   const app = new Hono();
 
   app.use("/api/*", async (context, next) => {
@@ -83,7 +84,7 @@ export function createAdminApp(door: Door): Hono {
     door.log.error({ err: error }, "an admin call failed in the router itself");
     return problem(500, "Internal error", "The router failed on this call. Its log has the reason.");
   });
-  return app;
+  return { fetch: app.fetch, routes: {} };
 }
 
 function problem(

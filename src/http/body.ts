@@ -14,33 +14,35 @@ export interface BodyFields {
   readonly hasPriority: boolean;
 }
 
-export async function readBody(
+export function readBody(
   request: Request,
   limitBytes: number,
   clock: Clock,
 ): Promise<Uint8Array | BadRequest> {
   const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > limitBytes) return tooLarge(limitBytes);
-  let stopTimer = (): void => undefined;
-  const late = new Promise<"late">((resolve) => {
-    stopTimer = clock.after(bodyRule.timeoutMs, () => resolve("late"));
-  });
-  try {
-    // Where the length is announced Bun gathers the body itself, which is the fast way.
-    const reading = announced === null ? readChunked(request, limitBytes) : request.bytes();
-    const body = await Promise.race([reading, late]);
-    if (body === "late") {
-      reading.catch(() => undefined);
+  if (announced !== null && Number(announced) > limitBytes) return Promise.resolve(tooLarge(limitBytes));
+  // Where the length is announced Bun gathers the body itself, which is the fast way.
+  const reading = announced === null ? readChunked(request, limitBytes) : request.bytes();
+  return new Promise((resolve) => {
+    const stopTimer = clock.after(bodyRule.timeoutMs, () => {
       const seconds = bodyRule.timeoutMs / 1000;
-      return {
+      resolve({
         code: "request_timeout",
         message: `The request body did not arrive within ${seconds} seconds.`,
-      };
-    }
-    return body;
-  } finally {
-    stopTimer();
-  }
+      });
+    });
+    reading.then(
+      (body) => {
+        stopTimer();
+        resolve(body);
+      },
+      // The caller left, or sent what is no body; whether anybody reads this is another matter.
+      () => {
+        stopTimer();
+        resolve({ code: "invalid_request", message: "The request body ended before it was complete." });
+      },
+    );
+  });
 }
 
 async function readChunked(request: Request, limitBytes: number): Promise<Uint8Array | BadRequest> {

@@ -1,6 +1,5 @@
 // Opens a listener for an app.
 
-import type { Hono } from "hono";
 import type { Log } from "../telemetry/log.ts";
 
 export const listenRule = {
@@ -9,6 +8,14 @@ export const listenRule = {
   /** Ours answers with a body that says why; Bun's own, which does not, stays out of the way. */
   bodySlackBytes: 1024 * 1024,
 } as const;
+
+export type Route = (request: Request) => Response | Promise<Response>;
+
+/** What answers on a listener: exact paths first, everything else after. */
+export interface App {
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly fetch: Route;
+}
 
 export interface ListenOptions {
   readonly hostname: string;
@@ -26,11 +33,7 @@ export interface Listener {
 }
 
 /** Throws what Bun.serve throws, EADDRINUSE for one. */
-export function listen(
-  app: Hono,
-  { hostname, port, bodyLimitBytes, tls }: ListenOptions,
-  log: Log,
-): Listener {
+export function listen(app: App, { hostname, port, bodyLimitBytes, tls }: ListenOptions, log: Log): Listener {
   const server = Bun.serve({
     hostname,
     port,
@@ -39,7 +42,8 @@ export function listen(
     reusePort: false,
     idleTimeout: listenRule.idleSeconds,
     maxRequestBodySize: bodyLimitBytes + listenRule.bodySlackBytes,
-    fetch: (request, server) => app.fetch(request, server),
+    routes: app.routes,
+    fetch: (request) => app.fetch(request),
     error(error) {
       log.error({ err: error }, "a request failed outside the router's own handlers");
       return new Response(null, { status: 500 });

@@ -131,7 +131,8 @@ const engineOnly = new Set([
 export function relayedHeaders(
   entries: readonly (readonly [name: string, value: string])[],
 ): Record<string, string> {
-  const headers: Record<string, string> = {};
+  // No prototype: an engine may call a header `constructor`.
+  const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of entries) {
     if (engineOnly.has(name) || name.startsWith("x-tierline-")) continue;
     const before = headers[name];
