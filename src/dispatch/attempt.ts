@@ -16,7 +16,7 @@ import type { TokenUsage } from "./token-usage.ts";
 import { usageIn } from "./token-usage.ts";
 import { createWholeEvents } from "./whole-events.ts";
 
-export const attemptLimits = {
+const attemptLimits = {
   /** A whole answer up to this size is gathered before its first byte goes out, so that a cut can still fail over. */
   gatherBytes: 1024 * 1024,
   /** Of a refusal or an error, which is read for its message and dropped. */

@@ -4,7 +4,7 @@
 import type { Instant } from "../base/clock.ts";
 import { tokenBucket } from "../base/token-bucket.ts";
 
-export const retryBudgetRule = { share: 0.1, perSecond: 3, depthMs: 10_000 } as const;
+const retryBudgetRule = { share: 0.1, perSecond: 3, depthMs: 10_000 } as const;
 
 export interface RetryBudget {
   /** A request came in and earns its share. */

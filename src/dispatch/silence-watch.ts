@@ -6,7 +6,7 @@ import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { Dispatch } from "./dispatch.ts";
 
-export const silenceWatchRule = { tickMs: 25 } as const;
+const silenceWatchRule = { tickMs: 25 } as const;
 
 export interface SilenceWatchParts {
   readonly fleet: Fleet;

@@ -3,7 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { BadRequest } from "./errors.ts";
 
-export const bodyRule = {
+const bodyRule = {
   /** A body must be there by then; Bun's own idle limit does not watch the bodies of POST requests. */
   timeoutMs: 10_000,
 } as const;

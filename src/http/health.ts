@@ -4,7 +4,7 @@ import { tiers } from "../fleet/endpoint.ts";
 import { available, poolOf } from "../fleet/fleet.ts";
 import type { Door } from "./door.ts";
 
-export const healthRule = { degradedAbove: 0.9 } as const;
+const healthRule = { degradedAbove: 0.9 } as const;
 
 const comeBack = { "retry-after": "1" };
 

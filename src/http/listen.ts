@@ -2,7 +2,7 @@
 
 import type { Log } from "../telemetry/log.ts";
 
-export const listenRule = {
+const listenRule = {
   /** Between the bytes of a head or a body; POST bodies have a limit of their own (body.ts). */
   idleSeconds: 30,
   /** Ours answers with a body that says why; Bun's own, which does not, stays out of the way. */

@@ -6,7 +6,7 @@ import type { Relay } from "../dispatch/relay.ts";
 import { BrokenAnswer } from "../dispatch/relay.ts";
 import { openAiError } from "./errors.ts";
 
-export const relayRule = {
+const relayRule = {
   /** A caller who takes nothing for so long is cut: its slot is worth more than its patience. */
   stallMs: 10_000,
   /**

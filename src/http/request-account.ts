@@ -9,7 +9,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RelayEnd } from "./relay-body.ts";
 
-export const accountRule = {
+const accountRule = {
   /** One plain request in so many gets a line at level `info`; all of them do at `debug`. */
   plainSampling: 100,
   /** Above this share of its time a request is slow, and a slow one is not plain. */

@@ -4,7 +4,7 @@
 import type { Registry } from "./registry.ts";
 
 /** Fine around the Gold budget of 16 ms, coarse up to the longest story. */
-export const secondsBounds: readonly number[] = [
+const secondsBounds: readonly number[] = [
   0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.012, 0.014, 0.016, 0.02, 0.025, 0.033, 0.05, 0.1, 0.25,
   0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
 ];
