@@ -32,6 +32,8 @@ const appRule = {
   drainMarginMs: 2000,
   /** Time for the last error events to leave before connections are closed. */
   cutGraceMs: 200,
+  /** How long idle connections may close by themselves before they are closed. */
+  closeGraceMs: 100,
 } as const;
 
 const exitConfig = 78;
@@ -68,11 +70,7 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     const app = which === "public" ? createPublicApp(door) : createAdminApp(door);
     const tls = which === "public" ? config.tls : undefined;
     try {
-      const listener = listen(
-        app,
-        { hostname: host, port, bodyLimitBytes: config.limits.bodyBytes, tls },
-        log,
-      );
+      const listener = listen(app, { hostname: host, port, tls }, log);
       listeners.push(listener);
       return listener;
     } catch (error) {
@@ -82,6 +80,10 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     }
   };
   const close = async (): Promise<void> => {
+    // The last answers are on their way out; a stop at once would cut them.
+    const gracefully = Promise.all(listeners.map((listener) => listener.stop(false)));
+    const grace = new Promise<void>((resolve) => systemClock.after(appRule.closeGraceMs, resolve));
+    await Promise.race([gracefully, grace]);
     await Promise.all(listeners.map((listener) => listener.stop(true)));
     router.stop();
     state.remove(adminUrlFile);
@@ -181,7 +183,6 @@ function needsRestart(old: Config, next: Config): string[] {
     ["listen.public", ({ listen: { public: address } }) => addressText(address)],
     ["listen.admin", ({ listen: { admin } }) => addressText(admin)],
     ["state.dir", ({ state }) => state.dir],
-    ["limits.body_bytes", ({ limits }) => String(limits.bodyBytes)],
     ["tls", ({ tls }) => JSON.stringify(tls ?? null)],
   ];
   return fixed

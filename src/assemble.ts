@@ -81,16 +81,15 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
       const endpoint = fleet.named(endpointName(loaded.config, config.name));
       if (endpoint === undefined) continue;
       wanted.add(endpoint);
-      const known = engines.get(endpoint);
-      if (known?.fits(config)) continue;
-      known?.stop();
+      if (engines.has(endpoint)) continue;
       engines.set(endpoint, linkEngine(config, endpoint, linkParts));
     }
     for (const [endpoint, engine] of engines) {
       if (wanted.has(endpoint)) continue;
       engine.stop();
       engines.delete(endpoint);
-      rooms.empty(endpoint);
+      // Whoever waits there has no other watch over it any more.
+      dispatch.evacuate(endpoint);
     }
   };
 
@@ -186,7 +185,8 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
 const endpointName = (config: Config, engine: string): string => `${config.host.name}/${engine}`;
 
 function membersOf(config: Config): FleetMember[] {
-  return config.engines.map(({ name, tier, models, maxConcurrent, maxQueue }) => ({
+  return config.engines.map(({ name, tier, kind, url, apiKey, models, maxConcurrent, maxQueue }) => ({
+    identity: JSON.stringify([url, kind, apiKey]),
     spec: {
       name: endpointName(config, name),
       tier,

@@ -16,8 +16,6 @@ import { createWireClient } from "./wire/client.ts";
 export interface LinkedEngine {
   readonly link: EngineLink;
   readonly prober: Prober;
-  /** Whether it can go on serving under a new configuration as it is. */
-  fits(config: EngineConfig): boolean;
   stop(): void;
 }
 
@@ -80,7 +78,6 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
   return {
     link: { client, dialect, authorization },
     prober,
-    fits: (other) => other.kind === config.kind && other.url === config.url && other.apiKey === config.apiKey,
     stop() {
       prober.stop();
       asking.close();

@@ -187,8 +187,11 @@ export function startCall(call: Call): RunningCall {
       }
       const whole =
         gathered.length === 1 && gathered[0] !== undefined ? gathered[0] : Buffer.concat(gathered);
-      if (response.delimited === "close" && !isJson(whole)) {
-        return refuse("truncated", cutShort);
+      if (response.delimited === "close" && !isJson(whole)) return refuse("truncated", cutShort);
+      const saysJson = headers.get("content-type")?.startsWith("application/json") ?? false;
+      const plain = headers.get("content-encoding") === undefined;
+      if (verdict === "ok" && saysJson && plain && !looksLikeJson(whole)) {
+        return refuse("garbage", "the engine called its answer JSON, and it is none");
       }
       end(verdict, { usage: usageIn(tailOf(whole)) });
       return answer(response, whole);
@@ -252,6 +255,18 @@ function retryAfterMsOf(ms: string | undefined, seconds: string | undefined): nu
 
 const usageBytes = 4096;
 const tailOf = (whole: Uint8Array): string => Buffer.from(whole.subarray(-usageBytes)).toString("latin1");
+
+/** By its first and last byte: a full parse of every answer would cost more than it finds. */
+function looksLikeJson(whole: Uint8Array): boolean {
+  const text = Buffer.from(whole.buffer, whole.byteOffset, whole.byteLength);
+  const ends =
+    text.toString("latin1", 0, 16).trimStart().charAt(0) +
+    text
+      .toString("latin1", text.length - 16)
+      .trimEnd()
+      .slice(-1);
+  return ends === "{}" || ends === "[]";
+}
 
 function isJson(whole: Uint8Array): boolean {
   try {

@@ -108,11 +108,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     endpoint: EndpointState,
     tried: readonly Tried[],
     callerLeft: AbortSignal,
+    move: Move,
   ): Promise<CallResult> => {
     const link = parts.linkOf(endpoint);
     const model = modelAt(endpoint, request);
     const wire = engineCall(request, link, model);
-    endpoint.begin(model ?? "", fleet.nextPick(), clock.now());
+    endpoint.begin(model ?? "", request.stream, fleet.nextPick(), clock.now());
     const call = startCall({
       wire,
       link,
@@ -143,6 +144,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       path: request.path,
       model: model ?? "",
       leaveIfBetter(now) {
+        if (!move.allowed(now)) return undefined;
         const next = route(
           request,
           fleet,
@@ -150,7 +152,11 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           now,
           random,
         );
-        if (next.do === "try" || next.do === "wait") call.stop("silent");
+        if (next.do === "shed") return undefined;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        move.landed = resolve;
+        call.stop("silent");
+        return promise;
       },
     };
     const calls = unansweredOf(endpoint);
@@ -179,11 +185,16 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     /** The endpoint whose free slot this request was woken for, and has not taken yet. */
     let wokenBy: EndpointState | undefined;
 
+    const move: Move = {
+      allowed: (at) => tried.length + 1 < dispatchRule.attemptsMost && (!leftFree || budget.covers(at)),
+      landed: () => undefined,
+    };
     const passSlotOn = (): void => {
       if (wokenBy !== undefined) rooms.slotFreed(wokenBy);
       wokenBy = undefined;
     };
     const refuse = (shed?: Shed): Dispatched => {
+      move.landed();
       passSlotOn();
       const late = clock.now() >= request.deadline;
       return { kind: "refusal", ...refusalOf(tried, late, shed, random), journey };
@@ -192,6 +203,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     for (;;) {
       const now = clock.now();
       if (callerLeft.aborted) {
+        move.landed();
         passSlotOn();
         return { kind: "gone", journey };
       }
@@ -212,7 +224,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       }
 
       if (decision.do === "wait") {
-        const wake = await rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
+        const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
+        move.landed();
+        const wake = await waiting;
         journey.queuedMs += clock.now() - now;
         if (wake === "left") return { kind: "gone", journey };
         wokenBy = wake === "woken" ? endpoint : undefined;
@@ -222,7 +236,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       if (wokenBy !== endpoint) passSlotOn();
       wokenBy = undefined;
 
-      const result = await attempt(request, endpoint, tried, callerLeft);
+      const calling = attempt(request, endpoint, tried, callerLeft, move);
+      move.landed();
+      const result = await calling;
       const ms = clock.now() - now;
       journey.engineMs += ms;
       if (result.answered) {
@@ -239,7 +255,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           journey,
         };
       }
-      if (result.kind === "cancelled") return { kind: "gone", journey };
+      if (result.kind === "cancelled") {
+        move.landed();
+        return { kind: "gone", journey };
+      }
       tried.push({
         endpoint: endpoint.spec.name,
         outcome: result.kind,
@@ -252,10 +271,22 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     }
   };
 
+  /** Endpoints that are being left; one at a time from each, for every leaver must see what the one before took. */
+  const evacuating = new WeakSet<EndpointState>();
+
+  const leaveOneByOne = async (endpoint: EndpointState): Promise<void> => {
+    if (evacuating.has(endpoint)) return;
+    evacuating.add(endpoint);
+    try {
+      for (const call of [...unansweredOf(endpoint)]) await call.leaveIfBetter(clock.now());
+    } finally {
+      evacuating.delete(endpoint);
+    }
+  };
+
   return Object.assign(dispatch, {
     evacuate(endpoint: EndpointState): void {
-      const now = clock.now();
-      for (const call of [...unansweredOf(endpoint)]) call.leaveIfBetter(now);
+      void leaveOneByOne(endpoint);
       rooms.empty(endpoint);
     },
     askedOf(endpoint: EndpointState) {
@@ -265,6 +296,15 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   });
 }
 
+/** What a request on its way to another endpoint shares with whoever sends it there. */
+interface Move {
+  /** Whether one more attempt is allowed and paid for. */
+  allowed(now: Instant): boolean;
+  /** Called when the request has its next place, or none. */
+  landed: () => void;
+}
+
 interface UnansweredCall extends Asked {
-  leaveIfBetter(now: Instant): void;
+  /** Leaves if there is a place elsewhere. Resolves when that place is taken; undefined where it stays. */
+  leaveIfBetter(now: Instant): Promise<void> | undefined;
 }

@@ -56,7 +56,8 @@ export function refusalOf(
     };
   }
   if (tried.some(({ outcome }) => outcome === "busy")) {
-    const asked = Math.max(...tried.map((attempt) => attempt.retryAfterMs ?? 0));
+    const longest = Math.max(...tried.map((attempt) => attempt.retryAfterMs ?? 0));
+    const asked = Math.min(longest, admissionRule.retryAfterMostMs);
     const waitMs = asked > 0 ? Math.ceil(asked) : retryAfterMs(admissionRule.retryAfterMs, random);
     return {
       code: "tier_overloaded",

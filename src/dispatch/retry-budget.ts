@@ -9,6 +9,8 @@ const retryBudgetRule = { share: 0.1, perSecond: 3, depthMs: 10_000 } as const;
 export interface RetryBudget {
   /** A request came in and earns its share. */
   earn(now: Instant): void;
+  /** Whether `spend` would pay. */
+  covers(now: Instant): boolean;
   /** Pays for one attempt that is not the first, or says that there is nothing left. */
   spend(now: Instant): boolean;
 }
@@ -36,6 +38,7 @@ export function createRetryBudget(leastSize: () => number, now: Instant): RetryB
       inWindow += 1;
       bucket.deposit(retryBudgetRule.share, at);
     },
+    covers: (at) => bucket.level(at) >= 1,
     spend: (at) => bucket.withdraw(at),
   };
 }

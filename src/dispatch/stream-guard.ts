@@ -16,10 +16,16 @@ export interface StreamGuard {
   usage(): TokenUsage | undefined;
 }
 
-const errorMark = Buffer.from('{"error"');
+const anyError = Buffer.from('"error"');
+/** The second shape is TensorRT-LLM's. */
+const errorMarks = ['{"error"', '{ "error"', '{"object":"error"', '{"object": "error"'].map((mark) =>
+  Buffer.from(mark),
+);
 const doneMark = Buffer.from("[DONE]");
 // Quotes inside a model's own words are escaped, so these can only be the engine's.
-const finishMarks = [Buffer.from('"finish_reason":"'), Buffer.from('"finish_reason": "')];
+const finishMarks = ['"finish_reason":"', '"finish_reason": "', '"finish_reason" : "'].map((mark) =>
+  Buffer.from(mark),
+);
 const usageMark = Buffer.from('"usage"');
 const eventEnd = /\r?\n\r?\n|\r\r/;
 const fieldStart = /(?:^|[\n\r])data: ?$/;
@@ -34,7 +40,7 @@ export function createStreamGuard(): StreamGuard {
   return {
     feed(events) {
       const bytes = Buffer.from(events.buffer, events.byteOffset, events.byteLength);
-      const error = dataIndexOf(bytes, errorMark);
+      const error = bytes.includes(anyError) ? firstError(bytes) : -1;
       if (error >= 0) {
         proper = false;
         const end = eventEnd.exec(bytes.toString("latin1", error));
@@ -48,6 +54,11 @@ export function createStreamGuard(): StreamGuard {
     ended: () => proper,
     usage: () => usage,
   };
+}
+
+function firstError(bytes: Buffer): number {
+  const places = errorMarks.map((mark) => dataIndexOf(bytes, mark)).filter((at) => at >= 0);
+  return places.length === 0 ? -1 : Math.min(...places);
 }
 
 /** Where data begins with the mark; -1 where none does. Elsewhere it may stand in a model's own words. */

@@ -29,6 +29,9 @@ export const proberRule = {
   jitter: 0.2,
 } as const;
 
+/** Lateness is no veto: it would let a timer gate requests that the engine still answers. */
+const unanswered = { silent: "unknown", refused: "unhealthy" } as const;
+
 export interface ProberOptions {
   readonly dialect: Dialect;
   readonly ask: Ask;
@@ -72,7 +75,7 @@ export function startProber(options: ProberOptions): Prober {
   const checkHealth = async (): Promise<number> => {
     const { path, read } = dialect.health;
     const answer = await ask({ method: "GET", path, timeoutMs: proberRule.healthTimeoutMs }, over.signal);
-    const verdict = "status" in answer ? read(answer.status, answer.body) : "unhealthy";
+    const verdict = "status" in answer ? read(answer.status, answer.body) : unanswered[answer.failed];
     failures = verdict === "unhealthy" ? failures + 1 : 0;
     if (failures === 0 || failures >= proberRule.failuresToVeto) settleHealth(verdict);
     return failures === 0

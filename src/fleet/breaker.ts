@@ -19,6 +19,8 @@ export const breakerRule = {
   failureRatio: 0.5,
   windowCalls: 20,
   windowMs: 10_000,
+  /** A test call that takes longer than this does not keep the next one waiting. */
+  testMs: 1000,
   open: { baseMs: 1000, capMs: 30_000, jitter: 0.2 } satisfies BackoffRule,
 } as const;
 
@@ -30,13 +32,19 @@ export interface Breaker {
   begin(now: Instant): void;
   /** A call ended. Answers "closed" when this very outcome closed a breaker that was open. */
   record(kind: OutcomeKind, now: Instant, random: Random): "opened" | "closed" | undefined;
-  /** Something else has seen the endpoint answer: the next call may be the test call. */
+  /**
+   * Something else has seen the endpoint answer: the next call may be the test call, unless answered failures were
+   * among those that opened it. An engine may answer the one-token question and fail at everything real.
+   */
   invite(now: Instant): void;
+  /** The engine was gone and has come back: what it did before says nothing. */
+  restarted(now: Instant): void;
 }
 
 export function createBreaker(): Breaker {
   let openUntil: Instant | undefined;
-  let testing = false;
+  let testingSince: Instant | undefined;
+  let distrusted = false;
   let timesOpened = 0;
   let inARow = 0;
   let localInARow = 0;
@@ -45,7 +53,7 @@ export function createBreaker(): Breaker {
   const open = (now: Instant, random: Random): "opened" => {
     openUntil = now + backoffMs(breakerRule.open, timesOpened, random);
     timesOpened += 1;
-    testing = false;
+    testingSince = undefined;
     return "opened";
   };
 
@@ -55,26 +63,29 @@ export function createBreaker(): Breaker {
       return now < openUntil ? "open" : "half-open";
     },
     admits(now) {
-      return openUntil === undefined || (now >= openUntil && !testing);
+      if (openUntil === undefined) return true;
+      if (now < openUntil) return false;
+      return testingSince === undefined || now - testingSince >= breakerRule.testMs;
     },
     begin(now) {
-      if (openUntil !== undefined && now >= openUntil) testing = true;
+      if (openUntil !== undefined && now >= openUntil) testingSince = now;
     },
     record(kind, now, random) {
       const { answered, failure } = outcomeRow(kind);
       if (failure === undefined) {
         if (answered === undefined) {
           // Load, a caller who left, a deadline: the test call proved nothing, so another may be made.
-          testing = false;
+          testingSince = undefined;
           return undefined;
         }
         inARow = 0;
         localInARow = 0;
         window.add(false, now);
         // Answers to calls begun before the breaker opened do not close it; the test call's does.
-        if (openUntil === undefined || !testing) return undefined;
+        if (openUntil === undefined || testingSince === undefined) return undefined;
         openUntil = undefined;
-        testing = false;
+        testingSince = undefined;
+        distrusted = false;
         timesOpened = 0;
         window.clear();
         return "closed";
@@ -82,15 +93,24 @@ export function createBreaker(): Breaker {
       inARow += 1;
       localInARow = failure === "local" ? localInARow + 1 : 0;
       window.add(true, now);
-      if (openUntil !== undefined) return testing ? open(now, random) : undefined;
+      if (openUntil !== undefined) {
+        distrusted ||= failure === "remote";
+        return testingSince === undefined ? undefined : open(now, random);
+      }
       const tripped =
         localInARow >= breakerRule.localFailuresInARow ||
         inARow >= breakerRule.failuresInARow ||
         window.tripped(now);
-      return tripped ? open(now, random) : undefined;
+      if (!tripped) return undefined;
+      distrusted = failure === "remote";
+      return open(now, random);
     },
     invite(now) {
-      if (openUntil !== undefined && openUntil > now) openUntil = now;
+      if (!distrusted && openUntil !== undefined && openUntil > now) openUntil = now;
+    },
+    restarted(now) {
+      distrusted = false;
+      if (openUntil !== undefined) openUntil = now;
     },
   };
 }

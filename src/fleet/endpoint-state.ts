@@ -79,6 +79,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
   let listedModels: readonly string[] | undefined;
   let health: Health = "unknown";
   let inflight = 0;
+  let inflightStreams = 0;
   let waiting = 0;
   let lastPick = 0;
   let barredUntil = 0;
@@ -166,8 +167,9 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
 
     // What the floors above tell.
 
-    begin(model: string, pick: number, now: Instant): void {
+    begin(model: string, stream: boolean, pick: number, now: Instant): void {
       inflight += 1;
+      if (stream) inflightStreams += 1;
       lastPick = pick;
       breakerOf(model).begin(now);
       silence.owed(now);
@@ -177,6 +179,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     },
     end(outcome: Outcome, now: Instant, random: Random): "opened" | "closed" | undefined {
       inflight -= 1;
+      if (outcome.stream) inflightStreams -= 1;
       const { answered, failure, load, bars } = outcomeRow(outcome.kind);
       if (outcome.kind === "cancelled" && outcome.firstByteMs === undefined) silence.abandoned();
       if (outcome.kind === "deadline" && outcome.firstByteMs === undefined) silence.abandoned();
@@ -215,6 +218,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
       if (health === "unhealthy" && next === "ok") {
         backSince = now;
         barredUntil = 0;
+        for (const breaker of breakers.values()) breaker.restarted(now);
       }
       health = next;
     },
@@ -234,17 +238,15 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
       for (const breaker of breakers.values()) breaker.invite(now);
       if (silence.heard(now)) backSince = now;
     },
-    quietLimitMs: () =>
-      quietLimitMs(smallest(latency.firstByteMs(true, 0.99), latency.firstByteMs(false, 0.99))),
+    /** By the streams in flight where there are any, since they owe their first byte sooner. */
+    quietLimitMs(): number {
+      const stream = inflightStreams > 0;
+      return quietLimitMs(stream, latency.firstByteMs(stream, 0.99));
+    },
     silence: {
       due: silence.due,
       looking: silence.looking,
       looked: silence.looked,
     },
   };
-}
-
-function smallest(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : Math.min(a, b);
 }

@@ -18,12 +18,14 @@ export interface Fleet extends FleetView {
   named(name: string): EndpointState | undefined;
   /** Rising over the whole fleet: the turn that a pick is stamped with. */
   nextPick(): number;
-  /** Takes over a new set; an endpoint that keeps its name keeps what we know of it. */
+  /** Takes over a new set; an endpoint that keeps its name and its identity keeps what we know of it. */
   reconfigure(members: readonly FleetMember[]): void;
 }
 
 export interface FleetMember {
   readonly spec: EndpointSpec;
+  /** What it is besides its name, its address first; with another one it is another endpoint. */
+  readonly identity: string;
   /** What the operator pinned; undefined: what the engine lists. */
   readonly models: readonly string[] | undefined;
 }
@@ -33,16 +35,18 @@ const none: readonly EndpointState[] = [];
 export function createFleet(members: readonly FleetMember[]): Fleet {
   let endpoints: readonly EndpointState[] = [];
   let byName = new Map<string, EndpointState>();
+  let identities = new Map<string, string>();
   let byTier = new Map<Tier, EndpointState[]>();
   let picks = 0;
 
   const reconfigure = (next: readonly FleetMember[]): void => {
-    endpoints = next.map(({ spec, models }) => {
-      const known = byName.get(spec.name);
+    endpoints = next.map(({ spec, identity, models }) => {
+      const known = identities.get(spec.name) === identity ? byName.get(spec.name) : undefined;
       known?.reconfigure(spec, models);
       return known ?? createEndpointState(spec, models);
     });
     byName = new Map(endpoints.map((endpoint) => [endpoint.spec.name, endpoint]));
+    identities = new Map(next.map(({ spec, identity }) => [spec.name, identity]));
     byTier = Map.groupBy(endpoints, (endpoint) => endpoint.spec.tier);
   };
   reconfigure(members);

@@ -10,13 +10,14 @@ const boundsMs: readonly number[] = Array.from({ length: 74 }, (_, step) => 1.2 
 const halfLifeMs = 60_000;
 /** Fewer than this many answers say nothing about a 99th percentile. */
 const enoughAnswers = 5;
-const recentMs = 10_000;
+/** A median of now: of this window and the one before it. */
+const recentMs = 5000;
 
 export interface Latency {
   add(stream: boolean, firstByteMs: number, totalMs: number, now: Instant): void;
   /** Upper bound of the quantile, or undefined while too few answers are known. */
   firstByteMs(stream: boolean, q: number): number | undefined;
-  /** Median of streams, or undefined where the last one is too long ago to speak for now. */
+  /** Median of the streams of the last five to ten seconds; undefined where there were too few. */
   recentFirstByteMs(now: Instant): number | undefined;
   /** Smoothed time a slot is held, or undefined before the first answer. */
   holdMs(): number | undefined;
@@ -27,7 +28,9 @@ export function createLatency(): Latency {
   const whole = createHistogram(boundsMs);
   let heldMs: number | undefined;
   let decayedAt: Instant | undefined;
-  let streamedAt = Number.NEGATIVE_INFINITY;
+  let recent = createHistogram(boundsMs);
+  let before = createHistogram(boundsMs);
+  let recentSince = 0;
   /** Asked at every decision, so it is worked out once a change instead. */
   let medianMs: number | undefined;
   let medianKnown = true;
@@ -46,19 +49,29 @@ export function createLatency(): Latency {
     return histogram.count < enoughAnswers ? undefined : quantile(histogram, q);
   };
 
+  const turn = (now: Instant): void => {
+    if (now - recentSince < recentMs) return;
+    before = now - recentSince < 2 * recentMs ? recent : createHistogram(boundsMs);
+    recent = createHistogram(boundsMs);
+    recentSince = now;
+    medianKnown = false;
+  };
+
   return {
     add(stream, firstByteMs, totalMs, now) {
       age(now);
-      if (stream) streamedAt = now;
+      turn(now);
+      if (stream) observe(recent, firstByteMs);
       observe(stream ? streamed : whole, firstByteMs);
       medianKnown = false;
       heldMs = heldMs === undefined ? totalMs : heldMs * 0.9 + totalMs * 0.1;
     },
     firstByteMs,
     recentFirstByteMs(now) {
-      if (now - streamedAt > recentMs) return undefined;
+      turn(now);
       if (!medianKnown) {
-        medianMs = firstByteMs(true, 0.5);
+        const enough = [recent, before].find(({ count }) => count >= enoughAnswers);
+        medianMs = enough === undefined ? undefined : quantile(enough, 0.5);
         medianKnown = true;
       }
       return medianMs;

@@ -10,16 +10,18 @@ export const silenceRule = {
   leastMs: 100,
   /** Times the 99th percentile of the first byte of like requests. */
   timesP99: 3,
-  /** Used while too few answers are known to have a percentile: a slow engine's single token must fit. */
+  /** Used while too few like answers are known to have a percentile: a slow engine's single token must fit. */
   unknownMs: 500,
+  /** The same where only whole answers are awaited, whose length is anybody's choice. */
+  unknownWholeMs: 1000,
   /** After a look that found life, the next one waits this long, and twice as long each time nothing is heard. */
   lookAgainMs: 250,
   lookAgainMostMs: 2000,
 } as const;
 
-/** How long an endpoint may be quiet before somebody looks. `p99Ms` is of like requests. */
-export function quietLimitMs(p99Ms: number | undefined): number {
-  if (p99Ms === undefined) return silenceRule.unknownMs;
+/** How long an endpoint may be quiet before somebody looks. `p99Ms` is of like requests: streams, or whole answers. */
+export function quietLimitMs(stream: boolean, p99Ms: number | undefined): number {
+  if (p99Ms === undefined) return stream ? silenceRule.unknownMs : silenceRule.unknownWholeMs;
   return Math.max(silenceRule.leastMs, silenceRule.timesP99 * p99Ms);
 }
 

@@ -14,22 +14,23 @@ export interface BodyFields {
   readonly hasPriority: boolean;
 }
 
+/** `leftMs`: until the caller's own deadline. */
 export function readBody(
   request: Request,
   limitBytes: number,
   clock: Clock,
+  leftMs: number,
 ): Promise<Uint8Array | BadRequest> {
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limitBytes) return Promise.resolve(tooLarge(limitBytes));
   // Where the length is announced Bun gathers the body itself, which is the fast way.
   const reading = announced === null ? readChunked(request, limitBytes) : request.bytes();
   return new Promise((resolve) => {
-    const stopTimer = clock.after(bodyRule.timeoutMs, () => {
-      const seconds = bodyRule.timeoutMs / 1000;
-      resolve({
-        code: "request_timeout",
-        message: `The request body did not arrive within ${seconds} seconds.`,
-      });
+    const late = leftMs < bodyRule.timeoutMs;
+    const limitMs = Math.min(leftMs, bodyRule.timeoutMs);
+    const stopTimer = clock.after(limitMs, () => {
+      const code = late ? "deadline_exceeded" : "request_timeout";
+      resolve({ code, message: `The request body did not arrive within ${limitMs} ms.` });
     });
     reading.then(
       (body) => {

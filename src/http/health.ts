@@ -8,11 +8,13 @@ const healthRule = { degradedAbove: 0.9 } as const;
 
 const comeBack = { "retry-after": "1" };
 
-export const live = (): Response => new Response("ok\n");
+const plain = { "content-type": "text/plain; charset=utf-8" };
+
+export const live = (): Response => new Response("ok\n", { headers: plain });
 
 export function ready({ lifecycle }: Door): Response {
-  if (lifecycle.phase === "ready") return new Response("ok\n");
-  return new Response(`${lifecycle.phase}\n`, { status: 503, headers: comeBack });
+  if (lifecycle.phase === "ready") return live();
+  return new Response(`${lifecycle.phase}\n`, { status: 503, headers: { ...plain, ...comeBack } });
 }
 
 export function health({ lifecycle, fleet, clock }: Door): Response {

@@ -5,8 +5,8 @@ import type { Log } from "../telemetry/log.ts";
 const listenRule = {
   /** Between the bytes of a head or a body; POST bodies have a limit of their own (body.ts). */
   idleSeconds: 30,
-  /** Ours answers with a body that says why; Bun's own, which does not, stays out of the way. */
-  bodySlackBytes: 1024 * 1024,
+  /** Out of the way: Bun's own refusal has no body that says why. Ours is in body.ts. */
+  bodyBytesMost: 2 ** 40,
 } as const;
 
 export type Route = (request: Request) => Response | Promise<Response>;
@@ -21,7 +21,6 @@ export interface ListenOptions {
   readonly hostname: string;
   /** 0 takes a free one. */
   readonly port: number;
-  readonly bodyLimitBytes: number;
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
 }
 
@@ -33,7 +32,7 @@ export interface Listener {
 }
 
 /** Throws what Bun.serve throws, EADDRINUSE for one. */
-export function listen(app: App, { hostname, port, bodyLimitBytes, tls }: ListenOptions, log: Log): Listener {
+export function listen(app: App, { hostname, port, tls }: ListenOptions, log: Log): Listener {
   const server = Bun.serve({
     hostname,
     port,
@@ -41,7 +40,7 @@ export function listen(app: App, { hostname, port, bodyLimitBytes, tls }: Listen
     // Left unsaid, two routers of one user share a port without a word.
     reusePort: false,
     idleTimeout: listenRule.idleSeconds,
-    maxRequestBodySize: bodyLimitBytes + listenRule.bodySlackBytes,
+    maxRequestBodySize: listenRule.bodyBytesMost,
     routes: app.routes,
     fetch: (request) => app.fetch(request),
     error(error) {

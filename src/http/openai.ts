@@ -66,12 +66,6 @@ async function answer(
     account.rejected(lifecycle.phase);
     return closed(lifecycle.phase);
   }
-  const request = await readRequest(path, raw, door, arrival);
-  if ("code" in request) {
-    account.rejected(request.code);
-    return errorResponse(request.code, request.message, request);
-  }
-
   const leaving = new AbortController();
   const leave = (): void => leaving.abort();
   raw.signal.addEventListener("abort", leave);
@@ -80,6 +74,11 @@ async function answer(
   const done = lifecycle.begin(() => cut());
   let handedOver = false;
   try {
+    const request = await readRequest(path, raw, door, arrival);
+    if ("code" in request) {
+      account.rejected(request.code);
+      return errorResponse(request.code, request.message, request);
+    }
     const dispatched = await door.dispatch(request, leaving.signal);
     const finish = (how: RelayEnd, status: number): void => {
       done();
@@ -123,7 +122,7 @@ async function readRequest(
   if (typeof deadlineMs === "object") return deadlineMs;
   const sla = readSla(raw.headers.get("x-tierline-sla"));
   if (typeof sla === "object") return sla;
-  const body = await readBody(raw, bodyLimitBytes, door.clock);
+  const body = await readBody(raw, bodyLimitBytes, door.clock, deadlineMs ?? Number.POSITIVE_INFINITY);
   // What is left of the body is not worth reading, so the connection cannot be used again.
   if ("code" in body) return { ...body, headers: { connection: "close" } };
   const fields = readFields(body);

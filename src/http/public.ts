@@ -10,6 +10,7 @@ import type { App, Route } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
 import { handleInference } from "./openai.ts";
+import { requestIdOf } from "./request-headers.ts";
 
 export function createPublicApp(door: Door): App {
   const app = new Hono();
@@ -30,9 +31,11 @@ export function createPublicApp(door: Door): App {
   });
   app.use((context, next) => {
     const admitted = async (): Promise<void> => {
-      const refusal = refuse(context.req.raw.headers, context.req.path, door);
+      const { headers } = context.req.raw;
+      const refusal = refuse(headers, context.req.path, door);
       if (refusal === undefined) await next();
       else context.res = refusal;
+      withRequestId(context.res, headers);
     };
     return context.req.raw.headers.has("origin") ? browsers(context, admitted) : admitted();
   });
@@ -65,7 +68,9 @@ export function createPublicApp(door: Door): App {
     path,
     (request) => {
       if (request.method !== "POST" || request.headers.has("origin")) return app.fetch(request);
-      return refuse(request.headers, path, door) ?? handleInference(path, request, door).catch(failed);
+      const refusal = refuse(request.headers, path, door);
+      if (refusal !== undefined) return withRequestId(refusal, request.headers);
+      return handleInference(path, request, door).catch(failed);
     },
   ]);
   return { fetch: app.fetch, routes: Object.fromEntries(posts) };
@@ -84,6 +89,14 @@ function allowOnly(app: Hono, path: string, methods: string): void {
       headers: { allow: methods },
     }),
   );
+}
+
+/** Every answer has one, so that a caller's report can be found in the log. */
+function withRequestId(response: Response, headers: Headers): Response {
+  if (!response.headers.has("x-request-id")) {
+    response.headers.set("x-request-id", requestIdOf(headers.get("x-request-id")));
+  }
+  return response;
 }
 
 /** Why a request may not come in at all: it cannot be read in one way only, or it carries no key. */

@@ -11,7 +11,7 @@ const requestIdMost = 128;
 /** `x-tierline-deadline-ms`: decimal milliseconds, whole or with a fraction; no exponent, no sign, no hex. */
 export function readDeadlineMs(value: string | null): number | undefined | BadRequest {
   if (value === null) return undefined;
-  const ms = /^\d{1,15}(\.\d{1,15})?$/.test(value) ? Number(value) : 0;
+  const ms = /^\d{1,300}(\.\d{1,300})?$/.test(value) ? Number(value) : 0;
   if (ms > 0) return Math.min(ms, deadlineMostMs);
   return {
     code: "invalid_request",

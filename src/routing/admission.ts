@@ -16,7 +16,8 @@ export const admissionRule = {
  * their length is the caller's choice, so others' times say nothing.
  */
 export function canAnswerIn(endpoint: EndpointView, stream: boolean, leftMs: number, now: Instant): boolean {
-  if (!stream) return true;
+  // An idle endpoint is always worth a try: its last figures may be those of a bad hour.
+  if (!stream || endpoint.inflight === 0) return true;
   const usualMs = endpoint.recentFirstByteMs(now);
   return usualMs === undefined || usualMs < leftMs;
 }

@@ -27,6 +27,7 @@ export function whyNot(
     return "other-model";
   }
   if (endpoint.health === "unhealthy") return "unhealthy";
+  if (modelAt(endpoint, request) === undefined) return "models-unknown";
   if (endpoint.silent) return "silent";
   if (endpoint.barred(now)) return "barred";
   if (!endpoint.breakerAdmits(modelAt(endpoint, request) ?? "", now)) return "breaker-open";
@@ -50,6 +51,9 @@ export function guessRank(exclusion: Exclusion): number | undefined {
       return 2;
     case "silent":
       return 3;
+    // It gets the name as the caller wrote it, be it a tier's.
+    case "models-unknown":
+      return 4;
     default:
       return undefined;
   }

@@ -31,6 +31,7 @@ export interface Shed {
 export type Exclusion =
   | "already-tried"
   | "other-model"
+  | "models-unknown"
   | "unhealthy"
   | "silent"
   | "barred"

@@ -123,7 +123,7 @@ describe("a request", () => {
   test("is not tried again when the retry budget is spent", async () => {
     const { clock, ask, wireOf } = scene(
       { g: { replies: [status(500)] }, h: { replies: [good] } },
-      { budget: { earn: () => undefined, spend: () => false } },
+      { budget: { earn: () => undefined, spend: () => false, covers: () => false } },
     );
     const asked = ask();
     await clock.advance(20);
@@ -139,6 +139,7 @@ describe("a request", () => {
         spent += 1;
         return false;
       },
+      covers: () => false,
     };
     const { clock, ask } = scene(
       { a: { replies: [refused] }, b: { replies: [refused] }, c: { replies: [good] } },
@@ -321,7 +322,7 @@ describe("evacuation", () => {
   test("moves everything without a byte that has somewhere to go, for free", async () => {
     const { clock, ask, dispatch, endpointOf, expectPeace } = scene(
       { g: { replies: [hangs] }, s: { tier: "silver", replies: [good] } },
-      { budget: { earn: () => undefined, spend: () => false } },
+      { budget: { earn: () => undefined, spend: () => false, covers: () => false } },
     );
     const [one, two] = [ask(), ask()];
     await clock.advance(250);

@@ -37,6 +37,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
   const fleet = createFleet(
     Object.entries(engines).map(([name, { tier = "gold", slots = 4, queueLimit = 4 }]) => ({
       spec: { name, tier, locality: "local", slots, queueLimit },
+      identity: name,
       models: [`model-of-${name}`],
     })),
   );

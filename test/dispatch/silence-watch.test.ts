@@ -15,7 +15,7 @@ const spec = { name: "g", tier: "gold", locality: "local", slots: 4, queueLimit:
 function scene(alive: () => boolean) {
   const clock = virtualClock();
   const start = clock.now();
-  const fleet = createFleet([{ spec, models: ["m"] }]);
+  const fleet = createFleet([{ spec, identity: "g", models: ["m"] }]);
   const [endpoint] = fleet.endpoints;
   if (endpoint === undefined) throw new Error("no endpoint");
   let asked: Asked | undefined;
@@ -42,7 +42,7 @@ function scene(alive: () => boolean) {
   });
   const begin = (): void => {
     asked = question;
-    endpoint.begin("m", 1, clock.now());
+    endpoint.begin("m", false, 1, clock.now());
   };
   const end = (): void => {
     asked = undefined;
@@ -55,16 +55,18 @@ describe("the silence watch", () => {
   test("looks once the limit has passed, with a question of the sort that is owed, and evacuates after as long again", async () => {
     const { clock, begin, looks, silentAt, evacuated } = scene(() => false);
     begin();
-    await clock.advance(3 * silenceRule.unknownMs);
-    expect(looks).toEqual([{ ...question, at: silenceRule.unknownMs, limitMs: silenceRule.unknownMs }]);
-    expect(silentAt).toEqual([2 * silenceRule.unknownMs]);
-    expect(evacuated[0]).toBe(2 * silenceRule.unknownMs);
+    await clock.advance(3 * silenceRule.unknownWholeMs);
+    expect(looks).toEqual([
+      { ...question, at: silenceRule.unknownWholeMs, limitMs: silenceRule.unknownWholeMs },
+    ]);
+    expect(silentAt).toEqual([2 * silenceRule.unknownWholeMs]);
+    expect(evacuated[0]).toBe(2 * silenceRule.unknownWholeMs);
   });
 
   test("evacuates again at every tick while the silence lasts, for those who had nowhere to go", async () => {
     const { clock, begin, endpoint, evacuated } = scene(() => false);
     begin();
-    await clock.advance(2 * silenceRule.unknownMs + 100);
+    await clock.advance(2 * silenceRule.unknownWholeMs + 100);
     expect(evacuated.length).toBeGreaterThanOrEqual(4);
     endpoint.heard(clock.now());
     const before = evacuated.length;
@@ -75,7 +77,7 @@ describe("the silence watch", () => {
   test("leaves an engine alone that answers the look, and looks again later", async () => {
     const { clock, begin, endpoint, looks, evacuated } = scene(() => true);
     begin();
-    await clock.advance(silenceRule.unknownMs + 2000);
+    await clock.advance(silenceRule.unknownWholeMs + 2000);
     expect(endpoint.silent).toBe(false);
     expect(evacuated).toEqual([]);
     expect(looks.length).toBeGreaterThanOrEqual(2);

@@ -12,7 +12,7 @@ import { outcomes } from "../../src/fleet/outcome.ts";
 const even = (): number => 0.5;
 const start = 1_000_000;
 
-type Event = readonly [atMs: number, "begin" | "invite" | OutcomeKind];
+type Event = readonly [atMs: number, "begin" | "invite" | "restart" | OutcomeKind];
 interface Row {
   readonly title: string;
   readonly events: readonly Event[];
@@ -25,6 +25,7 @@ function play(breaker: Breaker, events: readonly Event[]): (string | undefined)[
     const now = start + at;
     if (what === "begin") breaker.begin(now);
     else if (what === "invite") breaker.invite(now);
+    else if (what === "restart") breaker.restarted(now);
     else return breaker.record(what, now, even);
     return undefined;
   });
@@ -142,7 +143,7 @@ const rows: readonly Row[] = [
     events: [...threeRefused, [1000, "begin"]],
     shows: [
       [1000, "half-open", false],
-      [60_000, "half-open", false],
+      [1999, "half-open", false],
     ],
   },
   {
@@ -187,6 +188,33 @@ const rows: readonly Row[] = [
     title: "an invitation makes it half-open at once",
     events: [...threeRefused, [100, "invite"]],
     shows: [[100, "half-open", true]],
+  },
+  {
+    title:
+      "an invitation to one that answered failures opened changes nothing: a poisoned engine answers small questions",
+    events: [...many(5, "server-error", 0), [100, "invite"]],
+    shows: [
+      [100, "open", false],
+      [1000, "half-open", true],
+    ],
+  },
+  {
+    title: "an invitation after a test call that failed with an answer changes nothing",
+    events: [...threeRefused, [1000, "begin"], [1010, "server-error"], [1100, "invite"]],
+    shows: [[1100, "open", false]],
+  },
+  {
+    title: "a restart of the engine makes it half-open at once, whatever opened it",
+    events: [...many(5, "server-error", 0), [100, "restart"]],
+    shows: [[100, "half-open", true]],
+  },
+  {
+    title: "a test call that takes longer than a second keeps the next one waiting no longer",
+    events: [...threeRefused, [1000, "begin"]],
+    shows: [
+      [1999, "half-open", false],
+      [2000, "half-open", true],
+    ],
   },
   {
     title: "an invitation to a closed one changes nothing",

@@ -19,7 +19,7 @@ const endpoint = (): EndpointState => createEndpointState(spec, ["m"]);
 /** One call that begins and ends at that time. */
 function call(state: EndpointState, kind: OutcomeKind, now: number, more: Partial<Outcome> = {}) {
   const outcome: Outcome = { kind, model: "m", stream: true, totalMs: 10, ...more };
-  state.begin(outcome.model, 0, now);
+  state.begin(outcome.model, outcome.stream, 0, now);
   return state.end(outcome, now, random);
 }
 
@@ -98,8 +98,8 @@ describe("an endpoint's pressure", () => {
   test("is what it holds by what it can hold, the waiting included", () => {
     const state = endpoint();
     expect(state.pressure(start)).toBe(0);
-    state.begin("m", 1, start);
-    state.begin("m", 2, start);
+    state.begin("m", false, 1, start);
+    state.begin("m", false, 2, start);
     state.enterRoom();
     expect(state.pressure(start)).toBe(0.75);
   });
@@ -109,7 +109,7 @@ describe("an endpoint's pressure", () => {
     state.setGauges({ running: 2, waiting: 1, kvUsage: 0.1 }, start);
     expect(state.pressure(start + 3000)).toBe(0.75);
     expect(state.pressure(start + 3001)).toBe(0);
-    for (let turn = 0; turn < 4; turn += 1) state.begin("m", turn, start);
+    for (let turn = 0; turn < 4; turn += 1) state.begin("m", false, turn, start);
     state.setGauges({ running: 0, waiting: 0, kvUsage: 0 }, start);
     expect(state.pressure(start)).toBe(1);
   });
@@ -147,7 +147,7 @@ describe("an endpoint's pressure", () => {
     const state = endpoint();
     state.setHealth("unhealthy", start);
     state.setHealth("ok", start);
-    state.begin("m", 1, start);
+    state.begin("m", false, 1, start);
     expect(state.pressure(start)).toBeCloseTo(2.5);
     expect(state.pressure(start + 30_000)).toBe(0.25);
   });
@@ -155,7 +155,7 @@ describe("an endpoint's pressure", () => {
   test("has no slow start at the process's start: the first good health check is no comeback", () => {
     const state = endpoint();
     state.setHealth("ok", start);
-    state.begin("m", 1, start);
+    state.begin("m", false, 1, start);
     expect(state.pressure(start)).toBe(0.25);
   });
 });
@@ -184,7 +184,7 @@ describe("an endpoint's breakers", () => {
     const state = broken("a");
     expect(call(state, "ok", start + 1000, { model: "a" })).toBe("closed");
     expect(state.breakerState(start + 1000)).toBe("closed");
-    state.begin("a", 1, start + 1000);
+    state.begin("a", false, 1, start + 1000);
     expect(state.pressure(start + 1000)).toBeGreaterThan(2.4);
   });
 
@@ -271,7 +271,7 @@ describe("an endpoint's silence", () => {
 
   test("ends with a byte, and the endpoint is back with a slow start", () => {
     const state = endpoint();
-    state.begin("m", 1, start);
+    state.begin("m", false, 1, start);
     state.silence.looking(start + 250);
     expect(state.silence.looked(false, start + 500)).toBe(true);
     expect(state.silent).toBe(true);
@@ -280,12 +280,15 @@ describe("an endpoint's silence", () => {
     expect(state.pressure(start + 600)).toBeCloseTo(2.5);
   });
 
-  test("is judged by the quicker of streams and whole answers, which both are usual here", () => {
+  test("is judged by like requests: by streams where one is in flight, else by whole answers", () => {
     const state = endpoint();
     for (let turn = 0; turn < 10; turn += 1) {
       call(state, "ok", start, { firstByteMs: 50 });
       call(state, "ok", start, { firstByteMs: 5000, stream: false });
     }
+    state.begin("m", false, 1, start);
+    expect(state.quietLimitMs()).toBeGreaterThan(14_999);
+    state.begin("m", true, 2, start);
     expect(state.quietLimitMs()).toBeGreaterThan(149);
     expect(state.quietLimitMs()).toBeLessThan(200);
   });
@@ -321,7 +324,7 @@ test("whatever happens, what is in flight comes back to 0 and pressure stays a f
       const dice = seededRandom(seed);
       let now = start;
       for (const { afterMs, kind, firstByteMs, model } of steps) {
-        state.begin(model, 0, now);
+        state.begin(model, false, 0, now);
         now += afterMs;
         state.end({ kind, model, stream: true, firstByteMs, totalMs: afterMs }, now, dice);
         expect(state.pressure(now)).toBeGreaterThanOrEqual(0);

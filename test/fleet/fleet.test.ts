@@ -10,6 +10,7 @@ const now = 1_000_000;
 
 const member = (name: string, more: Partial<EndpointSpec> = {}): FleetMember => ({
   spec: { name, tier: "gold", locality: "local", slots: 4, queueLimit: 4, ...more },
+  identity: "here",
   models: ["m"],
 });
 
@@ -29,7 +30,7 @@ describe("a fleet", () => {
   test("keeps what it knows of an endpoint that keeps its name, and takes over its new facts", () => {
     const fleet = createFleet([member("a"), member("b")]);
     const before = fleet.named("a");
-    before?.begin("m", fleet.nextPick(), now);
+    before?.begin("m", false, fleet.nextPick(), now);
     before?.setHealth("unhealthy", now);
     fleet.reconfigure([member("a", { slots: 8, tier: "silver" }), member("c")]);
     const after = fleet.named("a");
@@ -52,7 +53,7 @@ describe("a fleet", () => {
   test("a call that began before its endpoint was removed may still end", () => {
     const fleet = createFleet([member("a")]);
     const gone = fleet.named("a");
-    gone?.begin("m", fleet.nextPick(), now);
+    gone?.begin("m", false, fleet.nextPick(), now);
     fleet.reconfigure([]);
     gone?.end({ kind: "ok", model: "m", stream: false, totalMs: 1 }, now, () => 0);
     expect(gone?.inflight).toBe(0);

@@ -230,9 +230,9 @@ describe("silence", () => {
 });
 
 test("the limit is three times the usual, at least 100 ms, and a fixed one while nothing is known", () => {
-  expect(quietLimitMs(undefined)).toBe(silenceRule.unknownMs);
-  expect(quietLimitMs(0)).toBe(100);
-  expect(quietLimitMs(33)).toBe(100);
-  expect(quietLimitMs(40)).toBe(120);
-  expect(quietLimitMs(2000)).toBe(6000);
+  expect(quietLimitMs(true, undefined)).toBe(silenceRule.unknownMs);
+  expect(quietLimitMs(true, 0)).toBe(100);
+  expect(quietLimitMs(true, 33)).toBe(100);
+  expect(quietLimitMs(true, 40)).toBe(120);
+  expect(quietLimitMs(true, 2000)).toBe(6000);
 });

@@ -51,7 +51,7 @@ describe("readDeadlineMs", () => {
     " 5",
     "5ms",
     "٣",
-    "1".repeat(16),
+    "1".repeat(301),
     "1, 2",
   ]) {
     test(`refuses ${JSON.stringify(value)}`, () => {

@@ -7,7 +7,7 @@ import { fleetOf, view } from "../support/views.ts";
 
 describe("canAnswerIn", () => {
   const stream = (usualFirstByteMs: number, leftMs: number): boolean =>
-    canAnswerIn(view("a", { usualFirstByteMs }), true, leftMs, 0);
+    canAnswerIn(view("a", { usualFirstByteMs, inflight: 1 }), true, leftMs, 0);
 
   test("lets a stream in whose usual first byte comes before the deadline, strictly", () => {
     expect([stream(49, 50), stream(50, 50), stream(51, 50)]).toEqual([true, false, false]);

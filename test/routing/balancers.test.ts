@@ -19,7 +19,7 @@ const start = 1_000_000;
 
 function goldFleet(names: readonly string[], slots = 64): Fleet {
   const spec = { tier: "gold", locality: "local", slots, queueLimit: 64 } as const;
-  return createFleet(names.map((name) => ({ spec: { ...spec, name }, models: ["m"] })));
+  return createFleet(names.map((name) => ({ spec: { ...spec, name }, identity: name, models: ["m"] })));
 }
 
 interface Simulation {
@@ -55,7 +55,7 @@ function simulate(options: Simulation): { readonly at: Instant; readonly name: s
     if (endpoint === undefined) continue;
     picks.push({ at: now - start, name: endpoint.spec.name });
     const { kind, afterMs } = behave(endpoint, now);
-    endpoint.begin("m", fleet.nextPick(), now);
+    endpoint.begin("m", false, fleet.nextPick(), now);
     running.push({
       until: now + afterMs,
       end: (at) => void endpoint.end({ kind, model: "m", stream: false, totalMs: afterMs }, at, random),

@@ -41,7 +41,7 @@ test("explain gives each endpoint its own reason for being passed over", () => {
     barred: { barred: true },
     broken: { open: "all" },
     pushed: { pushedBack: true },
-    slow: { usualFirstByteMs: 5000 },
+    slow: { usualFirstByteMs: 5000, inflight: 1 },
     full: { inflight: 2, queueLimit: 0 },
     other: { models: ["n"] },
     well: { tier: "silver" },

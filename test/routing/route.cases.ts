@@ -100,21 +100,21 @@ export const routeCases: readonly RouteCase[] = [
   },
   {
     title: "a stream goes down where the usual first byte comes too late",
-    endpoints: { g: { usualFirstByteMs: 60 }, s: { usualFirstByteMs: 20 } },
+    endpoints: { g: { usualFirstByteMs: 60, inflight: 1 }, s: { usualFirstByteMs: 20 } },
     stream: true,
     leftMs: 50,
     decision: "try s fallback-from-gold",
   },
   {
     title: "a stream stays where the usual first byte comes in time",
-    endpoints: { g: { usualFirstByteMs: 49 }, s: {} },
+    endpoints: { g: { usualFirstByteMs: 49, inflight: 1 }, s: {} },
     stream: true,
     leftMs: 50,
     decision: "try g local-first",
   },
   {
     title: "a whole answer is not judged by others' first bytes",
-    endpoints: { g: { usualFirstByteMs: 60 } },
+    endpoints: { g: { usualFirstByteMs: 60, inflight: 1 } },
     leftMs: 50,
     decision: "try g local-first",
   },
@@ -213,7 +213,7 @@ export const routeCases: readonly RouteCase[] = [
   },
   {
     title: "a stream for which every first byte comes too late",
-    endpoints: { g: { usualFirstByteMs: 2000 } },
+    endpoints: { g: { usualFirstByteMs: 2000, inflight: 1 } },
     stream: true,
     decision: "shed too-late",
   },

@@ -118,8 +118,8 @@ function livedIn(): string {
   }
   observe(metrics.overheadSeconds.with(), 0.0002);
   const spec = { name: "gold-1/vllm", tier: "gold", locality: "local", slots: 4, queueLimit: 4 } as const;
-  const fleet = createFleet([{ spec, models: ["m"] }]);
-  fleet.endpoints[0]?.begin("m", 1, 1_000_000);
+  const fleet = createFleet([{ spec, identity: "here", models: ["m"] }]);
+  fleet.endpoints[0]?.begin("m", false, 1, 1_000_000);
   registerFleetGauges(registry, fleet, () => 1_000_000);
   return registry.expose();
 }
