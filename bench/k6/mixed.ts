@@ -1,0 +1,6 @@
+// All of it at once: dialogue must not cost the frame its answer.
+
+import { callers, optionsFor } from "./traffic.ts";
+
+export const { realtime, dialogue, stream } = callers;
+export const options = optionsFor("realtime", "dialogue", "stream");
