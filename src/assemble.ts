@@ -6,6 +6,7 @@ import type { Config } from "./config/config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { toToml } from "./config/print.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
+import { createEvacuation } from "./dispatch/evacuation.ts";
 import { createRetryBudget } from "./dispatch/retry-budget.ts";
 import { watchSilence } from "./dispatch/silence-watch.ts";
 import { createWaitingRooms } from "./dispatch/waiting-room.ts";
@@ -48,6 +49,7 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
   let settings = settingsOf(loaded.config);
   const fleet = createFleet(membersOf(loaded.config));
   const rooms = createWaitingRooms(clock);
+  const evacuation = createEvacuation(rooms, clock);
   const registry = createRegistry();
   const metrics = createMetrics(registry);
   registry.gauge("tierline_build_info", "What is running.", ["version", "revision", "bun"], (set) =>
@@ -89,7 +91,7 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
       engine.stop();
       engines.delete(endpoint);
       // Whoever waits there has no other watch over it any more.
-      dispatch.evacuate(endpoint);
+      evacuation.evacuate(endpoint);
     }
   };
 
@@ -103,12 +105,13 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
   const dispatch = createDispatch({
     fleet,
     rooms,
+    evacuation,
     clock,
     random,
     budget: createRetryBudget(mostSlots, clock.now()),
     linkOf: (endpoint) => engineOf(endpoint).link,
     events: {
-      attemptEnded(endpoint, _request, end) {
+      attemptEnded(endpoint, end) {
         metrics.attempts.with(endpoint.spec.name, end.kind).add(1);
         if (end.usage === undefined) return;
         metrics.tokens.with(endpoint.spec.tier, "prompt").add(end.usage.prompt);
@@ -124,7 +127,7 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
   linkAll();
   const stopWatch = watchSilence({
     fleet,
-    dispatch,
+    evacuation,
     clock,
     // A refusal is an answer too: it is for the breaker to judge.
     look: async (endpoint, asked, limitMs) =>

@@ -1,5 +1,5 @@
-// The configuration as the rest of the program sees it: checked, complete, read-only, units last. `app.ts` hands
-// each room its slice.
+// The configuration as the rest of the program sees it: checked, complete, read-only, units last. `assemble.ts`
+// hands each room its slice.
 
 import type { EngineKind } from "../engines/engine.ts";
 import type { Tier } from "../fleet/endpoint.ts";

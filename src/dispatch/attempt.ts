@@ -26,7 +26,6 @@ const attemptLimits = {
 export interface Call {
   readonly wire: WireRequest;
   readonly link: EngineLink;
-  readonly stream: boolean;
   /** Until the first byte of the answer's body; undefined: all the time there is. */
   readonly firstByteMs: number | undefined;
   readonly deadline: Instant;

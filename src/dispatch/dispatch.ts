@@ -15,6 +15,7 @@ import type { CallEnd, CallResult } from "./attempt.ts";
 import { startCall } from "./attempt.ts";
 import { engineCall } from "./engine-call.ts";
 import type { EngineLink } from "./engine-link.ts";
+import type { Evacuation } from "./evacuation.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Relay } from "./relay.ts";
@@ -36,7 +37,7 @@ export interface Journey {
   readonly tried: AttemptRecord[];
   /** Time spent waiting for a slot. */
   queuedMs: number;
-  /** Time spent in calls to engines, until their first byte or their failure. */
+  /** Time spent in calls to engines, until their answers could begin or they failed. */
   engineMs: number;
   because: Reason;
 }
@@ -64,7 +65,7 @@ export type Dispatched =
 
 export interface DispatchEvents {
   /** A call is over. */
-  attemptEnded(endpoint: EndpointState, request: InferenceRequest, end: CallEnd): void;
+  attemptEnded(endpoint: EndpointState, end: CallEnd): void;
   breakerMoved(endpoint: EndpointState, asked: Asked, to: "opened" | "closed"): void;
 }
 
@@ -72,35 +73,17 @@ export interface DispatchParts {
   readonly fleet: Fleet;
   readonly linkOf: (endpoint: EndpointState) => EngineLink;
   readonly rooms: WaitingRooms;
+  readonly evacuation: Evacuation;
   readonly budget: RetryBudget;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: DispatchEvents;
 }
 
-export interface Dispatch {
-  (request: InferenceRequest, callerLeft: AbortSignal): Promise<Dispatched>;
-  /** An endpoint is silent: whoever waits for its first byte, and has somewhere to go, goes. */
-  evacuate(endpoint: EndpointState): void;
-  /** What is asked of an endpoint right now: the question of a look should be of the same sort. */
-  askedOf(
-    endpoint: EndpointState,
-  ): { readonly path: InferenceRequest["path"]; readonly model: string } | undefined;
-}
+export type Dispatch = (request: InferenceRequest, callerLeft: AbortSignal) => Promise<Dispatched>;
 
 export function createDispatch(parts: DispatchParts): Dispatch {
-  const { fleet, rooms, budget, clock, random } = parts;
-  /** The calls in flight that have no byte yet, by endpoint. */
-  const unanswered = new WeakMap<EndpointState, Set<UnansweredCall>>();
-
-  const unansweredOf = (endpoint: EndpointState): Set<UnansweredCall> => {
-    let calls = unanswered.get(endpoint);
-    if (calls === undefined) {
-      calls = new Set();
-      unanswered.set(endpoint, calls);
-    }
-    return calls;
-  };
+  const { fleet, rooms, evacuation, budget, clock, random } = parts;
 
   /** One call, from the slot taken to the slot given back. */
   const attempt = async (
@@ -112,12 +95,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   ): Promise<CallResult> => {
     const link = parts.linkOf(endpoint);
     const model = modelAt(endpoint, request);
+    const asked: Asked = { path: request.path, model: model ?? "" };
     const wire = engineCall(request, link, model);
-    endpoint.begin(model ?? "", request.stream, fleet.nextPick(), clock.now());
+    endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now());
     const call = startCall({
       wire,
       link,
-      stream: request.stream,
       firstByteMs: request.stream ? request.firstByteMs : undefined,
       deadline: request.deadline,
       clock,
@@ -127,53 +110,40 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
       },
       over(end) {
-        const moved = endpoint.end(
-          { ...end, model: model ?? "", stream: request.stream },
-          clock.now(),
-          random,
-        );
-        parts.events.attemptEnded(endpoint, request, end);
-        if (moved !== undefined)
-          parts.events.breakerMoved(endpoint, { path: request.path, model: model ?? "" }, moved);
+        const outcome = { ...end, model: asked.model, stream: request.stream };
+        const moved = endpoint.end(outcome, clock.now(), random);
+        parts.events.attemptEnded(endpoint, end);
+        if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
         else rooms.slotFreed(endpoint);
       },
     });
 
-    const waiting: UnansweredCall = {
-      path: request.path,
-      model: model ?? "",
+    const answered = evacuation.enlist(endpoint, {
+      ...asked,
       leaveIfBetter(now) {
         if (!move.allowed(now)) return undefined;
-        const next = route(
-          request,
-          fleet,
-          [...tried, { endpoint: endpoint.spec.name, outcome: "silent" }],
-          now,
-          random,
-        );
-        if (next.do === "shed") return undefined;
+        const left: Tried = { endpoint: endpoint.spec.name, outcome: "silent" };
+        if (route(request, fleet, [...tried, left], now, random).do === "shed") return undefined;
         const { promise, resolve } = Promise.withResolvers<void>();
         move.landed = resolve;
         call.stop("silent");
         return promise;
       },
-    };
-    const calls = unansweredOf(endpoint);
-    calls.add(waiting);
+    });
     const leave = (): void => call.stop("cancelled");
     callerLeft.addEventListener("abort", leave);
     if (callerLeft.aborted) leave();
     try {
       return await call.result;
     } finally {
-      calls.delete(waiting);
+      answered();
       // A relayed answer is watched by whoever pumps it.
       callerLeft.removeEventListener("abort", leave);
     }
   };
 
-  const dispatch = async (request: InferenceRequest, callerLeft: AbortSignal): Promise<Dispatched> => {
+  return async (request, callerLeft) => {
     const journey: Journey = { tried: [], queuedMs: 0, engineMs: 0, because: "no-endpoint" };
     const { tried } = journey;
     /** Leaving a dead or silent endpoint is free, once a request. */
@@ -194,106 +164,78 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       wokenBy = undefined;
     };
     const refuse = (shed?: Shed): Dispatched => {
-      move.landed();
-      passSlotOn();
       const late = clock.now() >= request.deadline;
       return { kind: "refusal", ...refusalOf(tried, late, shed, random), journey };
     };
 
-    for (;;) {
-      const now = clock.now();
-      if (callerLeft.aborted) {
-        move.landed();
-        passSlotOn();
-        return { kind: "gone", journey };
-      }
-      if (now >= request.deadline) return refuse();
-      const decision = route(request, fleet, tried, now, random);
-      if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
-      if (decision.do === "shed") return refuse(decision);
-      const endpoint = fleet.named(decision.endpoint.spec.name);
-      if (endpoint === undefined)
-        throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
-
-      if (tried.length > paidFor) {
-        if (tried.length >= dispatchRule.attemptsMost) return refuse();
-        const free: boolean = !leftFree && outcomeRow(tried.at(-1)?.outcome ?? "ok").evacuation === true;
-        if (!free && !budget.spend(now)) return refuse();
-        leftFree ||= free;
-        paidFor = tried.length;
-      }
-
-      if (decision.do === "wait") {
-        const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
-        move.landed();
-        const wake = await waiting;
-        journey.queuedMs += clock.now() - now;
-        if (wake === "left") return { kind: "gone", journey };
-        wokenBy = wake === "woken" ? endpoint : undefined;
-        continue;
-      }
-      // Taken here or elsewhere: where it is elsewhere, the slot is for the next.
-      if (wokenBy !== endpoint) passSlotOn();
-      wokenBy = undefined;
-
-      const calling = attempt(request, endpoint, tried, callerLeft, move);
-      move.landed();
-      const result = await calling;
-      const ms = clock.now() - now;
-      journey.engineMs += ms;
-      if (result.answered) {
-        const { status, headers, body } = result;
-        const attempts = tried.length + 1;
-        return {
-          kind: "answer",
-          status,
-          headers,
-          body,
-          endpoint,
-          attempts,
-          answeredAt: clock.now(),
-          journey,
-        };
-      }
-      if (result.kind === "cancelled") {
-        move.landed();
-        return { kind: "gone", journey };
-      }
-      tried.push({
-        endpoint: endpoint.spec.name,
-        outcome: result.kind,
-        because: decision.because,
-        ms,
-        why: result.why,
-        retryAfterMs: result.retryAfterMs,
-      });
-      if (result.kind === "deadline") return refuse();
-    }
-  };
-
-  /** Endpoints that are being left; one at a time from each, for every leaver must see what the one before took. */
-  const evacuating = new WeakSet<EndpointState>();
-
-  const leaveOneByOne = async (endpoint: EndpointState): Promise<void> => {
-    if (evacuating.has(endpoint)) return;
-    evacuating.add(endpoint);
     try {
-      for (const call of [...unansweredOf(endpoint)]) await call.leaveIfBetter(clock.now());
+      for (;;) {
+        const now = clock.now();
+        if (callerLeft.aborted) return { kind: "gone", journey };
+        const decision = route(request, fleet, tried, now, random);
+        if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
+        if (decision.do === "shed") return refuse(decision);
+        const endpoint = fleet.named(decision.endpoint.spec.name);
+        if (endpoint === undefined)
+          throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
+
+        if (tried.length > paidFor) {
+          if (tried.length >= dispatchRule.attemptsMost) return refuse();
+          const free: boolean = !leftFree && outcomeRow(tried.at(-1)?.outcome ?? "ok").evacuation === true;
+          if (!free && !budget.spend(now)) return refuse();
+          leftFree ||= free;
+          paidFor = tried.length;
+        }
+
+        if (decision.do === "wait") {
+          const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
+          move.landed();
+          const wake = await waiting;
+          journey.queuedMs += clock.now() - now;
+          if (wake === "left") return { kind: "gone", journey };
+          wokenBy = wake === "woken" ? endpoint : undefined;
+          continue;
+        }
+        // Taken here or elsewhere: where it is elsewhere, the slot is for the next.
+        if (wokenBy !== endpoint) passSlotOn();
+        wokenBy = undefined;
+
+        const calling = attempt(request, endpoint, tried, callerLeft, move);
+        move.landed();
+        const result = await calling;
+        const ms = clock.now() - now;
+        journey.engineMs += ms;
+        if (result.answered) {
+          const { status, headers, body } = result;
+          const attempts = tried.length + 1;
+          return {
+            kind: "answer",
+            status,
+            headers,
+            body,
+            endpoint,
+            attempts,
+            answeredAt: clock.now(),
+            journey,
+          };
+        }
+        if (result.kind === "cancelled") return { kind: "gone", journey };
+        tried.push({
+          endpoint: endpoint.spec.name,
+          outcome: result.kind,
+          because: decision.because,
+          ms,
+          why: result.why,
+          retryAfterMs: result.retryAfterMs,
+        });
+        if (result.kind === "deadline") return refuse();
+      }
     } finally {
-      evacuating.delete(endpoint);
+      // Whatever the end: nobody may go on waiting for this request to land, nor for the slot that it was woken for.
+      move.landed();
+      passSlotOn();
     }
   };
-
-  return Object.assign(dispatch, {
-    evacuate(endpoint: EndpointState): void {
-      void leaveOneByOne(endpoint);
-      rooms.empty(endpoint);
-    },
-    askedOf(endpoint: EndpointState) {
-      const [oldest] = unansweredOf(endpoint);
-      return oldest;
-    },
-  });
 }
 
 /** What a request on its way to another endpoint shares with whoever sends it there. */
@@ -302,9 +244,4 @@ interface Move {
   allowed(now: Instant): boolean;
   /** Called when the request has its next place, or none. */
   landed: () => void;
-}
-
-interface UnansweredCall extends Asked {
-  /** Leaves if there is a place elsewhere. Resolves when that place is taken; undefined where it stays. */
-  leaveIfBetter(now: Instant): Promise<void> | undefined;
 }

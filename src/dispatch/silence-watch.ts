@@ -4,13 +4,13 @@ import type { Clock } from "../base/clock.ts";
 import type { Asked } from "../engines/look.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Evacuation } from "./evacuation.ts";
 
 const silenceWatchRule = { tickMs: 25 } as const;
 
 export interface SilenceWatchParts {
   readonly fleet: Fleet;
-  readonly dispatch: Dispatch;
+  readonly evacuation: Evacuation;
   readonly clock: Clock;
   /** Asks the endpoint for one token, on a connection of its own; true where there was any sign of life in time. */
   readonly look: (endpoint: EndpointState, asked: Asked, limitMs: number) => Promise<boolean>;
@@ -18,7 +18,7 @@ export interface SilenceWatchParts {
 }
 
 /** Watches until the returned function is called. */
-export function watchSilence({ fleet, dispatch, clock, look, onSilent }: SilenceWatchParts): () => void {
+export function watchSilence({ fleet, evacuation, clock, look, onSilent }: SilenceWatchParts): () => void {
   /** What was last asked where: a caller who left took the question along, and the look needs one of its sort. */
   const lastAsked = new WeakMap<EndpointState, Asked>();
   let stopTimer: () => void;
@@ -30,16 +30,16 @@ export function watchSilence({ fleet, dispatch, clock, look, onSilent }: Silence
     const alive = await look(endpoint, asked, limitMs);
     if (!endpoint.silence.looked(alive, clock.now())) return;
     onSilent(endpoint, asked);
-    dispatch.evacuate(endpoint);
+    evacuation.evacuate(endpoint);
   };
 
   const tick = (): void => {
     const now = clock.now();
     for (const endpoint of fleet.endpoints) {
-      const asked = dispatch.askedOf(endpoint);
+      const asked = evacuation.askedOf(endpoint);
       if (asked !== undefined) lastAsked.set(endpoint, asked);
       // Whoever had nowhere to go when the silence began may have by now.
-      if (endpoint.silent) dispatch.evacuate(endpoint);
+      if (endpoint.silent) evacuation.evacuate(endpoint);
       const limitMs = endpoint.quietLimitMs();
       if (endpoint.silence.due(limitMs, now)) void lookAt(endpoint, limitMs);
     }

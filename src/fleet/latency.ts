@@ -10,7 +10,7 @@ const boundsMs: readonly number[] = Array.from({ length: 74 }, (_, step) => 1.2 
 const halfLifeMs = 60_000;
 /** Fewer than this many answers say nothing about a 99th percentile. */
 const enoughAnswers = 5;
-/** A median of now: of this window and the one before it. */
+/** A median of now: of this window, or of the one before where this has too few. */
 const recentMs = 5000;
 
 export interface Latency {

@@ -4,7 +4,7 @@ import type { Instant } from "../base/clock.ts";
 import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import { modelKnowledge } from "../routing/models.ts";
+import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import { readBody, readFields } from "./body.ts";
 import type { Door } from "./door.ts";
@@ -129,7 +129,7 @@ async function readRequest(
   if ("code" in fields) return fields;
 
   const asked = resolveAsked(policy, sla, fields.model === "" ? undefined : fields.model);
-  if (asked.model !== undefined && modelKnowledge(door.fleet, asked.model) === "absent") {
+  if (asked.model !== undefined && isAbsent(door.fleet, asked.model)) {
     const served = namesServed(door).join(", ");
     return {
       code: "model_not_found",

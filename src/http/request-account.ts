@@ -40,11 +40,9 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
       metrics.requests.with(sla, tier, endpoint?.locality ?? "none", outcome).add(1);
       if (dispatched.kind === "answer") {
         observe(metrics.requestSeconds.with(sla, tier), totalMs / 1000);
-        observe(metrics.firstByteSeconds.with(sla, tier), (journey.queuedMs + journey.engineMs) / 1000);
-        // Of an answer that is relayed, only the way to its first byte is the router's own time.
-        const untilMs =
-          dispatched.body instanceof Uint8Array ? totalMs : dispatched.answeredAt - request.receivedAt;
-        const insideMs = untilMs - journey.queuedMs - journey.engineMs;
+        const beganMs = dispatched.answeredAt - request.receivedAt;
+        observe(metrics.firstByteSeconds.with(sla, tier), beganMs / 1000);
+        const insideMs = beganMs - journey.queuedMs - journey.engineMs;
         observe(metrics.overheadSeconds.with(), insideMs / 1000);
       }
       if (dispatched.kind === "refusal" && journey.tried.length === 0)

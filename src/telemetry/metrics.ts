@@ -31,7 +31,7 @@ export function createMetrics(registry: Registry) {
     ),
     firstByteSeconds: registry.histogram(
       "tierline_time_to_first_byte_seconds",
-      "Until the first byte of the answer's body came from the engine.",
+      "From the request's head until its answer could begin: with the first event of a stream, with the whole of the rest.",
       ["sla", "tier"],
       secondsBounds,
     ),

@@ -92,7 +92,7 @@ describe("after any traffic", () => {
         fc.nat(),
         async (engines, requests, seed) => {
           const named = Object.fromEntries(engines.map((engine, index) => [`e${index}`, engine]));
-          const { clock, ask, dispatch, fleet, ends, wireOf, expectPeace } = scene(named, { seed });
+          const { clock, ask, evacuation, fleet, ends, wireOf, expectPeace } = scene(named, { seed });
           const all: { asked: ReturnType<typeof ask>; late: boolean }[] = [];
           const readings: Promise<unknown>[] = [];
           for (const { afterMs, stream, leftMs, leavesAfterMs, evacuates } of requests) {
@@ -118,7 +118,7 @@ describe("after any traffic", () => {
                 }
               });
             }
-            if (evacuates) for (const endpoint of fleet.endpoints) dispatch.evacuate(endpoint);
+            if (evacuates) for (const endpoint of fleet.endpoints) evacuation.evacuate(endpoint);
           }
           await clock.advance(3000);
           await Promise.all(readings);

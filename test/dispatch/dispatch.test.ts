@@ -320,14 +320,14 @@ describe("evacuation", () => {
   };
 
   test("moves everything without a byte that has somewhere to go, for free", async () => {
-    const { clock, ask, dispatch, endpointOf, expectPeace } = scene(
+    const { clock, ask, evacuation, endpointOf, expectPeace } = scene(
       { g: { replies: [hangs] }, s: { tier: "silver", replies: [good] } },
       { budget: { earn: () => undefined, spend: () => false, covers: () => false } },
     );
     const [one, two] = [ask(), ask()];
     await clock.advance(250);
     fallSilent(endpointOf("g"), clock.now());
-    dispatch.evacuate(endpointOf("g"));
+    evacuation.evacuate(endpointOf("g"));
     await clock.advance(10);
     for (const asked of [one, two])
       expect(told(asked.done)).toBe("answer 200 by s because fallback-from-gold after 2");
@@ -335,7 +335,7 @@ describe("evacuation", () => {
   });
 
   test("leaves those alone who have nowhere to go, until they have", async () => {
-    const { clock, ask, dispatch, endpointOf, fleet } = scene({
+    const { clock, ask, evacuation, endpointOf, fleet } = scene({
       g: { replies: [hangs] },
       s: { tier: "silver", replies: [good] },
     });
@@ -343,34 +343,37 @@ describe("evacuation", () => {
     const asked = ask();
     await clock.advance(250);
     fallSilent(endpointOf("g"), clock.now());
-    dispatch.evacuate(endpointOf("g"));
+    evacuation.evacuate(endpointOf("g"));
     await clock.settle();
     expect(told(asked.done)).toBe("pending");
     fleet.named("s")?.setHealth("ok", clock.now());
-    dispatch.evacuate(endpointOf("g"));
+    evacuation.evacuate(endpointOf("g"));
     await clock.advance(10);
     expect(told(asked.done)).toBe("answer 200 by s because fallback-from-gold after 2");
   });
 
   test("does not touch a stream that has begun", async () => {
-    const { clock, ask, dispatch, endpointOf, wireOf } = scene({
+    const { clock, ask, evacuation, endpointOf, wireOf } = scene({
       g: { replies: [{ headers: events, chunks: [[5, "data: 1\n\n"]], end: "never" }] },
       s: { tier: "silver", replies: [good] },
     });
     ask({ stream: true });
     await clock.advance(5);
     fallSilent(endpointOf("g"), clock.now());
-    dispatch.evacuate(endpointOf("g"));
+    evacuation.evacuate(endpointOf("g"));
     await clock.settle();
     expect([wireOf("g").open(), wireOf("s").requests.length]).toEqual([1, 0]);
   });
 
   test("tells what is asked of an endpoint while it is, so that a look asks the same", async () => {
-    const { clock, ask, dispatch, endpointOf } = scene({ g: { replies: [json("{}", 50)] } });
+    const { clock, ask, evacuation, endpointOf } = scene({ g: { replies: [json("{}", 50)] } });
     ask({ path: "/v1/completions" });
     await clock.settle();
-    expect(dispatch.askedOf(endpointOf("g"))).toMatchObject({ path: "/v1/completions", model: "model-of-g" });
+    expect(evacuation.askedOf(endpointOf("g"))).toMatchObject({
+      path: "/v1/completions",
+      model: "model-of-g",
+    });
     await clock.advance(50);
-    expect(dispatch.askedOf(endpointOf("g"))).toBeUndefined();
+    expect(evacuation.askedOf(endpointOf("g"))).toBeUndefined();
   });
 });

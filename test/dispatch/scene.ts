@@ -5,6 +5,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import type { CallEnd } from "../../src/dispatch/attempt.ts";
 import type { Dispatched } from "../../src/dispatch/dispatch.ts";
 import { createDispatch } from "../../src/dispatch/dispatch.ts";
+import { createEvacuation } from "../../src/dispatch/evacuation.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import type { RetryBudget } from "../../src/dispatch/retry-budget.ts";
 import { createRetryBudget } from "../../src/dispatch/retry-budget.ts";
@@ -62,9 +63,11 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
   const ends: CallEnd[] = [];
   const moves: string[] = [];
   const rooms = createWaitingRooms(clock);
+  const evacuation = createEvacuation(rooms, clock);
   const dispatch = createDispatch({
     fleet,
     rooms,
+    evacuation,
     clock,
     random,
     budget: options.budget ?? createRetryBudget(() => 4, clock.now()),
@@ -74,7 +77,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
       authorization: undefined,
     }),
     events: {
-      attemptEnded: (_endpoint, _request, end) => ends.push(end),
+      attemptEnded: (_endpoint, end) => ends.push(end),
       breakerMoved: (endpoint, { model }, to) => moves.push(`${endpoint.spec.name} ${model} ${to}`),
     },
   });
@@ -104,12 +107,12 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
       const { name } = endpoint.spec;
       expect([name, endpoint.inflight, endpoint.waiting]).toEqual([name, 0, 0]);
       expect([name, wireOf(name).open()]).toEqual([name, 0]);
-      expect([name, dispatch.askedOf(endpoint)]).toEqual([name, undefined]);
+      expect([name, evacuation.askedOf(endpoint)]).toEqual([name, undefined]);
     }
     expect(clock.pending()).toBe(0);
   };
 
-  return { clock, fleet, dispatch, rooms, ask, ends, moves, wireOf, endpointOf, expectPeace };
+  return { clock, fleet, dispatch, evacuation, rooms, ask, ends, moves, wireOf, endpointOf, expectPeace };
 }
 
 export const json = (text: string, atMs = 10): Reply => ({ chunks: [[atMs, text]] });

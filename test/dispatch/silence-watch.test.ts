@@ -1,7 +1,7 @@
 // From a hung engine to everybody having left it, in virtual time.
 
 import { describe, expect, test } from "bun:test";
-import type { Dispatch } from "../../src/dispatch/dispatch.ts";
+import type { Evacuation } from "../../src/dispatch/evacuation.ts";
 import { watchSilence } from "../../src/dispatch/silence-watch.ts";
 import type { Asked } from "../../src/engines/look.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
@@ -22,16 +22,14 @@ function scene(alive: () => boolean) {
   const looks: (Asked & { at: number; limitMs: number })[] = [];
   const evacuated: number[] = [];
   const silentAt: number[] = [];
-  const refuse = (): never => {
-    throw new Error("nobody dispatches here");
-  };
-  const dispatch: Dispatch = Object.assign(refuse, {
+  const evacuation: Evacuation = {
+    enlist: () => () => undefined,
     evacuate: (_: EndpointState) => void evacuated.push(clock.now() - start),
     askedOf: () => asked,
-  });
+  };
   const stop = watchSilence({
     fleet,
-    dispatch,
+    evacuation,
     clock,
     look(_endpoint, told, limitMs) {
       looks.push({ ...told, at: clock.now() - start, limitMs });

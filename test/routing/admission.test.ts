@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { canAnswerIn, retryAfterMs, worthWaiting } from "../../src/routing/admission.ts";
-import { modelKnowledge } from "../../src/routing/models.ts";
+import { isAbsent } from "../../src/routing/models.ts";
 import { fleetOf, view } from "../support/views.ts";
 
 describe("canAnswerIn", () => {
@@ -42,18 +42,18 @@ test("retryAfterMs spreads by ±25 %, in whole milliseconds from 1 to 60,000", (
   expect(retryAfterMs(10_000_000, () => 0)).toBe(60_000);
 });
 
-describe("modelKnowledge", () => {
+describe("isAbsent", () => {
   test("a model is served where one endpoint lists it, whatever the others say", () => {
     const fleet = fleetOf([view("a", { models: "unsaid" }), view("b", { models: ["n"] })]);
-    expect(modelKnowledge(fleet, "n")).toBe("served");
+    expect(isAbsent(fleet, "n")).toBe(false);
   });
 
   test("nobody is sure while an endpoint has not said what it serves", () => {
-    expect(modelKnowledge(fleetOf([view("a"), view("b", { models: "unsaid" })]), "n")).toBe("unsure");
+    expect(isAbsent(fleetOf([view("a"), view("b", { models: "unsaid" })]), "n")).toBe(false);
   });
 
   test("a model is absent where all have spoken, and where there is nobody", () => {
-    expect(modelKnowledge(fleetOf([view("a"), view("b", { models: [] })]), "n")).toBe("absent");
-    expect(modelKnowledge(fleetOf([]), "n")).toBe("absent");
+    expect(isAbsent(fleetOf([view("a"), view("b", { models: [] })]), "n")).toBe(true);
+    expect(isAbsent(fleetOf([]), "n")).toBe(true);
   });
 });
