@@ -35,6 +35,20 @@ describe("drain", () => {
     expect(await router.exited).toBe(0);
   });
 
+  test("the last whole answers are not cut by the end of the process", async () => {
+    const { router } = await slowGold();
+    const asked = Array.from({ length: 10 }, () =>
+      chat(router.url, { model: "gold", messages, max_tokens: 20 }, patient).then(readAll),
+    );
+    await until("all are in flight", async () => (await router.metric("tierline_inflight")) === 10);
+    router.signal("SIGTERM");
+    for (const { text, clean } of await Promise.all(asked)) {
+      expect(clean).toBe(true);
+      expect(JSON.parse(text)).toMatchObject({ object: "chat.completion" });
+    }
+    expect(await router.exited).toBe(0);
+  });
+
   test("what is not done by the deadline is cut with an error event, exit 1", async () => {
     const { router } = await slowGold("[drain]\ndeadline_ms = 300\n");
     const running = await chat(router.url, stream(1000), patient);
