@@ -30,7 +30,11 @@ export const explain: Command = {
   options: {
     sla: { value: "CLASS", about: slaClasses.join(", "), required: true },
     model: { value: "NAME", about: "a model, an alias or a tier" },
-    session: { value: "ID", about: "the session that the request would name; without affinity, which comes later, it changes nothing" },
+    session: {
+      value: "ID",
+      about:
+        "the session that the request would name; without affinity, which comes later, it changes nothing",
+    },
     ...routerOptions,
     json: jsonOption,
   },

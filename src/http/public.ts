@@ -47,7 +47,7 @@ export function createPublicApp(door: Door): App {
   app.get("/v1/models", () => listModels(door));
   allowOnly(app, "/v1/models", "GET, HEAD");
   // A model's name may hold slashes.
-  app.get("/v1/models/:id{.+}", (context) => getModel(context.req.param("id"), door));
+  app.get("/v1/models/:id{[^]+}", (context) => getModel(context.req.param("id"), door));
   allowOnly(app, "/v1/models/*", "GET, HEAD");
 
   addHealth(app, door);

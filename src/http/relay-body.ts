@@ -35,6 +35,7 @@ export function relayBody(
 ): RelayBody {
   let over = false;
   let cutByUs = false;
+  const stalled = new BrokenAnswer("request_timeout", "the caller stopped reading", true);
 
   const end = (how: RelayEnd): void => {
     if (over) return;
@@ -75,13 +76,13 @@ export function relayBody(
             written instanceof Promise ? written : flushed instanceof Promise ? flushed : undefined;
           if (pressure !== undefined && !(await taken(pressure))) {
             left();
-            throw new BrokenAnswer("request_timeout", "the caller stopped reading", true);
+            throw stalled;
           }
         }
         end("complete");
         controller.close();
       } catch (error) {
-        if (over && !cutByUs && !(error instanceof BrokenAnswer && error.code === "request_timeout")) return;
+        if (over && !cutByUs && error !== stalled) return;
         const broken =
           error instanceof BrokenAnswer ? error : new BrokenAnswer("internal_error", "the router failed");
         const code = cutByUs ? "draining" : broken.code;
