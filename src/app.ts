@@ -100,14 +100,12 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
 
   // From here on a signal is a wish, not an accident.
   const ended = Promise.withResolvers<number>();
-  let ending = false;
   const end = (signal: string): void => {
-    if (ending) {
+    if (lifecycle.ending) {
       log.warn({ signal }, "told a second time: ending at once");
       ended.resolve(1);
       return;
     }
-    ending = true;
     drain(signal).then(ended.resolve, ended.reject);
   };
 
@@ -155,7 +153,7 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
   process.on("unhandledRejection", (reason) => log.error({ err: reason }, "unhandled rejection"));
 
   await router.acquainted(appRule.acquaintMs);
-  if (!ending) lifecycle.enter("ready");
+  if (!lifecycle.ending) lifecycle.enter("ready");
   const left = state.writeFile(adminUrlFile, `${adminListener.url}\n`);
   if (!left.ok) log.warn({ reason: left.message }, "the CLI will need --admin to find this router");
   flush();

@@ -224,7 +224,10 @@ function settingsOf(config: Config): DoorSettings {
     authenticate: config.auth.mode === "keys" ? createAuthenticate(config.auth.keys) : undefined,
     corsOrigins: config.cors.origins,
     metricsOnPublic: config.metrics.public,
-    adminToken: config.auth.adminToken,
+    authenticateAdmin:
+      config.auth.adminToken === undefined
+        ? undefined
+        : createAuthenticate([{ name: "admin", key: config.auth.adminToken }]),
     // Behind a token a borrowed name (DNS rebinding) gains nothing; without one only the configured name is ours.
     isAdminHost: (name) =>
       config.auth.adminToken !== undefined || name === config.listen.admin.host.toLowerCase(),

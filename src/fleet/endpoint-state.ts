@@ -181,8 +181,8 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
       inflight -= 1;
       if (outcome.stream) inflightStreams -= 1;
       const { answered, failure, load, bars } = outcomeRow(outcome.kind);
-      if (outcome.kind === "cancelled" && outcome.firstByteMs === undefined) silence.abandoned();
-      if (outcome.kind === "deadline" && outcome.firstByteMs === undefined) silence.abandoned();
+      const left = outcome.kind === "cancelled" || outcome.kind === "deadline";
+      if (left && outcome.firstByteMs === undefined) silence.abandoned();
       if (inflight === 0) silence.settled();
       if (outcome.firstByteMs !== undefined && outcome.kind === "ok") {
         latency.add(outcome.stream, outcome.firstByteMs, outcome.totalMs, now);
@@ -197,9 +197,8 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
         pushBacksInARow = 0;
       }
       // Who was stopped before an answer says nothing about answers.
-      if (failure !== undefined || load === true || answered === true) {
-        noteTrouble(failure !== undefined || load === true, now);
-      }
+      const troubled = failure !== undefined || load === true;
+      if (troubled || answered === true) noteTrouble(troubled, now);
       const change = breakerOf(outcome.model).record(outcome.kind, now, random);
       if (change === "opened") allClosed = false;
       if (change === "closed") {

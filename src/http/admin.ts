@@ -3,7 +3,6 @@
 import { Hono } from "hono";
 import { explain } from "../routing/explain.ts";
 import { resolveAsked } from "../routing/sla.ts";
-import { createAuthenticate } from "./auth.ts";
 import type { Door } from "./door.ts";
 import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
@@ -14,19 +13,16 @@ export function createAdminApp(door: Door): App {
   const app = new Hono();
 
   app.use("/api/*", async (context, next) => {
-    const { adminToken, isAdminHost } = door.settings();
+    const { authenticateAdmin, isAdminHost } = door.settings();
     const { headers } = context.req.raw;
     const host = hostName(headers.get("host") ?? "");
     if (!isLoopbackName(host) && !isAdminHost(host)) {
       return problem(403, "Unknown host", `The admin API does not answer to the name "${host}".`);
     }
-    if (adminToken !== undefined) {
-      const authenticate = createAuthenticate([{ name: "admin", key: adminToken }]);
-      if (authenticate(headers.get("authorization")) === undefined) {
-        return problem(401, "Admin token needed", "Send the admin token as `Authorization: Bearer TOKEN`.", {
-          "www-authenticate": "Bearer",
-        });
-      }
+    if (authenticateAdmin !== undefined && authenticateAdmin(headers.get("authorization")) === undefined) {
+      return problem(401, "Admin token needed", "Send the admin token as `Authorization: Bearer TOKEN`.", {
+        "www-authenticate": "Bearer",
+      });
     }
     // A page in a browser cannot send this type to another origin without asking first.
     const changes = context.req.method !== "GET" && context.req.method !== "HEAD";

@@ -19,7 +19,7 @@ export interface DoorSettings {
   readonly corsOrigins: readonly string[];
   readonly metricsOnPublic: boolean;
   /** Undefined: the admin listener asks for no token. */
-  readonly adminToken: string | undefined;
+  readonly authenticateAdmin: Authenticate | undefined;
   /** Whether the admin API answers to this name in a Host header, loopback names apart. */
   readonly isAdminHost: (name: string) => boolean;
 }

@@ -2,6 +2,7 @@
 
 import type { Tier } from "../fleet/endpoint.ts";
 import type { Door } from "./door.ts";
+import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
 
 interface ModelCard {
@@ -28,7 +29,13 @@ function cards(door: Door): ModelCard[] {
   return [...found.values()];
 }
 
-export const namesServed = (door: Door): string[] => cards(door).map(({ id }) => id);
+export function modelNotFound(id: string, door: Door): BadRequest {
+  const served = cards(door)
+    .map((card) => card.id)
+    .join(", ");
+  const message = `The model "${id.slice(0, 200)}" is not served here. Served: ${served}.`;
+  return { code: "model_not_found", message, param: "model" };
+}
 
 export function listModels(door: Door): Response {
   return Response.json({ object: "list", data: cards(door) });
@@ -37,12 +44,6 @@ export function listModels(door: Door): Response {
 export function getModel(id: string, door: Door): Response {
   const card = cards(door).find((each) => each.id === id);
   if (card !== undefined) return Response.json(card);
-  const served = namesServed(door).join(", ");
-  return errorResponse(
-    "model_not_found",
-    `The model "${id.slice(0, 200)}" is not served here. Served: ${served}.`,
-    {
-      param: "model",
-    },
-  );
+  const missing = modelNotFound(id, door);
+  return errorResponse(missing.code, missing.message, missing);
 }

@@ -10,7 +10,7 @@ import { readBody, readFields } from "./body.ts";
 import type { Door } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
-import { namesServed } from "./models.ts";
+import { modelNotFound } from "./models.ts";
 import type { RelayEnd } from "./relay-body.ts";
 import { relayBody } from "./relay-body.ts";
 import type { Trace } from "./request-headers.ts";
@@ -129,14 +129,7 @@ async function readRequest(
   if ("code" in fields) return fields;
 
   const asked = resolveAsked(policy, sla, fields.model === "" ? undefined : fields.model);
-  if (asked.model !== undefined && isAbsent(door.fleet, asked.model)) {
-    const served = namesServed(door).join(", ");
-    return {
-      code: "model_not_found",
-      message: `The model "${asked.model.slice(0, 200)}" is not served here. Served: ${served}.`,
-      param: "model",
-    };
-  }
+  if (asked.model !== undefined && isAbsent(door.fleet, asked.model)) return modelNotFound(asked.model, door);
   const rule = policy.sla[asked.sla];
   const totalMs = deadlineMs ?? rule.totalMs;
   return {

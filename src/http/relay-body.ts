@@ -35,7 +35,7 @@ export function relayBody(
 ): RelayBody {
   let over = false;
   let cutByUs = false;
-  const stalled = new BrokenAnswer("request_timeout", "the caller stopped reading", true);
+  let gaveUp = false;
 
   const end = (how: RelayEnd): void => {
     if (over) return;
@@ -75,14 +75,15 @@ export function relayBody(
           const pressure =
             written instanceof Promise ? written : flushed instanceof Promise ? flushed : undefined;
           if (pressure !== undefined && !(await taken(pressure))) {
+            gaveUp = true;
             left();
-            throw stalled;
+            throw new BrokenAnswer("request_timeout", "the caller stopped reading", true);
           }
         }
         end("complete");
         controller.close();
       } catch (error) {
-        if (over && !cutByUs && error !== stalled) return;
+        if (over && !cutByUs && !gaveUp) return;
         const broken =
           error instanceof BrokenAnswer ? error : new BrokenAnswer("internal_error", "the router failed");
         const code = cutByUs ? "draining" : broken.code;

@@ -27,10 +27,11 @@ export function whyNot(
     return "other-model";
   }
   if (endpoint.health === "unhealthy") return "unhealthy";
-  if (modelAt(endpoint, request) === undefined) return "models-unknown";
+  const model = modelAt(endpoint, request);
+  if (model === undefined) return "models-unknown";
   if (endpoint.silent) return "silent";
   if (endpoint.barred(now)) return "barred";
-  if (!endpoint.breakerAdmits(modelAt(endpoint, request) ?? "", now)) return "breaker-open";
+  if (!endpoint.breakerAdmits(model, now)) return "breaker-open";
   if (endpoint.pushedBack(now)) return "pushed-back";
   if (!canAnswerIn(endpoint, request.stream, request.deadline - now, now)) return "too-slow";
   if (endpoint.inflight >= endpoint.spec.slots) return "full";
