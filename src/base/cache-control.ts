@@ -1,6 +1,10 @@
 // What an operator may see of a cache and change about it, whichever cache it is. The admin API, the CLI and the
 // metrics speak to this and to no cache in particular.
 
+/** The caches there are, by the names they have outside. */
+export const cacheNames = ["intents", "results"] as const;
+export type CacheName = (typeof cacheNames)[number];
+
 /** Exact, never sampled. Every count is since the start or the last `resetStats`. */
 export interface CacheStats {
   readonly enabled: boolean;

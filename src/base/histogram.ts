@@ -14,10 +14,15 @@ export function createHistogram(bounds: readonly number[]): Histogram {
 }
 
 export function observe(histogram: Histogram, value: number): void {
+  observeMany(histogram, value, 1);
+}
+
+/** As many observations of one value. */
+export function observeMany(histogram: Histogram, value: number, times: number): void {
   const index = bucketOf(histogram.bounds, value);
-  histogram.counts[index] = (histogram.counts[index] ?? 0) + 1;
-  histogram.sum += value;
-  histogram.count += 1;
+  histogram.counts[index] = (histogram.counts[index] ?? 0) + times;
+  histogram.sum += value * times;
+  histogram.count += times;
 }
 
 /** Multiplies every count, so that old observations lose weight. */
