@@ -1,4 +1,5 @@
-// The engines of this host, each with its two wires (requests, questions), its dialect and its prober.
+// The engines of this host, each with its two wires (requests, questions), its dialect, its prober, and how it is kept to
+// the letters of an intent.
 
 import type { Clock } from "./base/clock.ts";
 import type { Random } from "./base/random.ts";
@@ -8,6 +9,7 @@ import { createAsk } from "./engines/ask.ts";
 import { dialects } from "./engines/engine.ts";
 import type { Prober } from "./engines/prober.ts";
 import { startProber } from "./engines/prober.ts";
+import { keepConstraint } from "./engines/verify-constraint.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import type { Log } from "./telemetry/log.ts";
 import type { WireTarget } from "./wire/client.ts";
@@ -16,6 +18,8 @@ import { createWireClient } from "./wire/client.ts";
 export interface LinkedEngine {
   readonly link: EngineLink;
   readonly prober: Prober;
+  /** After a reload: there may be archetypes now, or some with more actions. */
+  verifyConstraint(): void;
   stop(): void;
 }
 
@@ -23,6 +27,8 @@ export interface LinkParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The most actions that an archetype has; 0 where there are none, and no engine is asked to prove anything. */
+  readonly intentOptions: () => number;
   /** The endpoint takes work again: whoever waits may ask. */
   readonly onBack: (endpoint: EndpointState) => void;
   /** The endpoint takes no work: whoever waits for it must look elsewhere. */
@@ -44,12 +50,23 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
   const asking = createWireClient(target, clock, { maxConnections: questionConnections });
   const headers = authorization === undefined ? [] : [["authorization", authorization] as const];
   const { name } = endpoint.spec;
+  const ask = createAsk(asking, clock, headers);
+
+  const keeper = keepConstraint({
+    dialect,
+    clock,
+    random,
+    ask,
+    onVerified: ({ constraint, held }) =>
+      log.info({ endpoint: name, constraint: constraint.name, held }, "engine intents"),
+  });
+  const verifyConstraint = (): void => keeper.verify(endpoint.models?.[0], parts.intentOptions());
 
   const prober = startProber({
     dialect,
     clock,
     random,
-    ask: createAsk(asking, clock, headers),
+    ask,
     onHealth(verdict) {
       const was = endpoint.health;
       endpoint.setHealth(verdict, clock.now());
@@ -59,12 +76,18 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
           "engine health",
         );
       }
-      if (verdict === "unhealthy") onAway(endpoint);
-      else onBack(endpoint);
+      if (verdict === "unhealthy") {
+        keeper.doubt();
+        onAway(endpoint);
+      } else {
+        verifyConstraint();
+        onBack(endpoint);
+      }
     },
     onModels(models) {
       endpoint.setModels(models);
       log.info({ endpoint: name, models }, "engine models");
+      verifyConstraint();
     },
     onGauges: (gauges) => endpoint.setGauges(gauges, clock.now()),
     onAnswered() {
@@ -76,10 +99,12 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
   });
 
   return {
-    link: { client, dialect, authorization },
+    link: { client, dialect, authorization, intentConstraint: keeper.current },
     prober,
+    verifyConstraint,
     stop() {
       prober.stop();
+      keeper.stop();
       asking.close();
       // Requests in flight keep their connections; the rest close themselves when idle.
     },

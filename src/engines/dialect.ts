@@ -1,6 +1,7 @@
 // What one kind of engine says and how to ask it. A dialect is pure: text in, facts out, no I/O.
 
 import type { EngineGauges } from "./gauges.ts";
+import type { IntentConstraint } from "./intent-constraint.ts";
 
 /** What an engine's own health check claims; "unknown" where it has none. It can veto an endpoint, never praise it. */
 export type HealthVerdict = "ok" | "unhealthy" | "unknown";
@@ -50,4 +51,6 @@ export interface Dialect {
   verdict(status: number): StatusVerdict;
   /** The cheapest question of a sort that only a working engine can answer: one token, over the whole path. */
   oneToken(path: InferencePath, model: string): string;
+  /** How its answer is kept to a few letters, best way first; the last keeps it to nothing. */
+  readonly intentConstraints: readonly [IntentConstraint, ...IntentConstraint[]];
 }

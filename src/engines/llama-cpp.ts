@@ -3,8 +3,22 @@
 import type { Dialect } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
 import { unlessEmpty } from "./gauges.ts";
+import type { IntentConstraint } from "./intent-constraint.ts";
+import { unconstrained } from "./intent-constraint.ts";
 import { oneToken, readErrorBody, readHealthStatus, readModelList, readStatus } from "./openai-wire.ts";
 import { sumOf } from "./prometheus-text.ts";
+
+/** Its odds are those of all tokens, grammar or not. Beyond so many of them it would sample none (`--top-k`). */
+const alternatives = 40;
+
+const grammar: IntentConstraint = {
+  name: "grammar",
+  binds: true,
+  members: (letters) => ({
+    grammar: `root ::= ${letters.map((letter) => `"${letter}"`).join(" | ")}`,
+    top_logprobs: alternatives,
+  }),
+};
 
 export const llamaCpp: Dialect = {
   kind: "llama-cpp",
@@ -17,6 +31,7 @@ export const llamaCpp: Dialect = {
   readError: readErrorBody,
   verdict: readStatus,
   oneToken,
+  intentConstraints: [grammar, unconstrained],
 };
 
 function readMetrics(status: number, body: string): EngineGauges | undefined {

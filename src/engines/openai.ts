@@ -1,6 +1,7 @@
 // Anything that speaks OpenAI's API and of which no more is known.
 
 import type { Dialect } from "./dialect.ts";
+import { unconstrained } from "./intent-constraint.ts";
 import { oneToken, readErrorBody, readHealthStatus, readModelList, readStatus } from "./openai-wire.ts";
 
 export const openai: Dialect = {
@@ -12,4 +13,6 @@ export const openai: Dialect = {
   readError: readErrorBody,
   verdict: readStatus,
   oneToken,
+  // The API can bias tokens by their ids alone, and tells nobody what they are.
+  intentConstraints: [unconstrained],
 };

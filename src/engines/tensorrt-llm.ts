@@ -3,6 +3,8 @@
 import type { Dialect } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
 import { unlessEmpty } from "./gauges.ts";
+import type { IntentConstraint } from "./intent-constraint.ts";
+import { alternativesMost, unconstrained } from "./intent-constraint.ts";
 import {
   figure,
   member,
@@ -14,6 +16,20 @@ import {
   readStatus,
 } from "./openai-wire.ts";
 
+/**
+ * `ResponseFormat` in NVIDIA/TensorRT-LLM's tensorrt_llm/serve/openai_protocol.py. Without `guided_decoding_backend` in the
+ * server's YAML it is ignored by some versions (NVIDIA/TensorRT#4855) and refused by others (NVIDIA/TensorRT-LLM#2624).
+ * The odds are those of all tokens, whatever the expression forbids; before its PR 7756 the PyTorch backend gave one only.
+ */
+const regex: IntentConstraint = {
+  name: "response_format.regex",
+  binds: true,
+  members: (letters) => ({
+    response_format: { type: "regex", regex: `(${letters.join("|")})` },
+    top_logprobs: alternativesMost,
+  }),
+};
+
 export const tensorrtLlm: Dialect = {
   kind: "tensorrt-llm",
   health: { path: "/health", read: readHealthStatus },
@@ -24,6 +40,7 @@ export const tensorrtLlm: Dialect = {
   readError: readErrorBody,
   verdict: readStatus,
   oneToken,
+  intentConstraints: [regex, unconstrained],
 };
 
 /** Statistics of the iterations since the last question, oldest first; the last row is the state now. */

@@ -3,6 +3,8 @@
 import type { Dialect } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
 import { unlessEmpty } from "./gauges.ts";
+import type { IntentConstraint } from "./intent-constraint.ts";
+import { unconstrained } from "./intent-constraint.ts";
 import {
   figure,
   member,
@@ -14,6 +16,20 @@ import {
   readStatus,
 } from "./openai-wire.ts";
 import { maxOf, sumOf } from "./prometheus-text.ts";
+
+/** Log-probabilities are taken after the letters have been enforced: one alternative a letter is all there is. */
+const choice: IntentConstraint = {
+  name: "structured_outputs.choice",
+  binds: true,
+  members: (letters) => ({ structured_outputs: { choice: letters } }),
+};
+
+/** What it was called before 0.10.2; gone since 0.12, where it is silently ignored. */
+const guidedChoice: IntentConstraint = {
+  name: "guided_choice",
+  binds: true,
+  members: (letters) => ({ guided_choice: letters }),
+};
 
 /** Lower is first. Interactive, the default, says nothing: what the engine gets is then exactly what the caller sent. */
 const priorities = { realtime: -10, interactive: undefined, async: 10 } as const;
@@ -31,6 +47,7 @@ export const vllm: Dialect = {
   readError: readErrorBody,
   verdict: readStatus,
   oneToken,
+  intentConstraints: [choice, guidedChoice, unconstrained],
 };
 
 /** The second spelling of a series is Ray's, which turns the colon into an underscore. */

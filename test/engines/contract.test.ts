@@ -5,11 +5,93 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { PriorityClass } from "../../src/engines/dialect.ts";
 import { inferencePaths } from "../../src/engines/dialect.ts";
+import type { EngineKind } from "../../src/engines/engine.ts";
 import { dialects, engineKinds } from "../../src/engines/engine.ts";
+import { intentBody, readIntentOdds } from "../../src/engines/intent-question.ts";
+import { letters } from "../../src/intents/prompt.ts";
 import { recording } from "../support/recording.ts";
 
 /** Where the recordings of an engine of that kind lie. */
 const recordings = { vllm: ["vllm", "vllm-flags"], "llama-cpp": ["llamacpp"] } as const;
+
+const recorded = (name: string) => (): string => recording(name).body;
+
+/** As the engine's documentation or source has it. */
+const written = (said: object, content: string) => (): string =>
+  JSON.stringify({
+    choices: [{ index: 0, message: { role: "assistant", content }, logprobs: { content: [said] } }],
+  });
+
+/** Answers to a question with twenty options, and the odds that they come to, those above a hundredth. */
+const goldenIntents: Readonly<
+  Record<EngineKind, readonly (readonly [about: string, body: () => string, odds: object])[]>
+> = {
+  vllm: [
+    ["a constrained answer", recorded("vllm/chat-choice-1tok"), { I: 1 }],
+    ["an answer that ignores the constraint", recorded("vllm/chat-logprobs"), { I: 1 }],
+  ],
+  "tensorrt-llm": [
+    // `ChatCompletionLogProbs`: the log-probabilities are of all tokens, the one that was taken heads them.
+    [
+      "a constrained answer",
+      written(
+        {
+          token: "B",
+          logprob: Math.log(0.6),
+          bytes: [66],
+          top_logprobs: [
+            { token: "B", logprob: Math.log(0.6), bytes: [66] },
+            { token: "The", logprob: Math.log(0.2), bytes: [84, 104, 101] },
+            { token: " A", logprob: Math.log(0.2), bytes: [32, 65] },
+          ],
+        },
+        "B",
+      ),
+      { A: 0.25, B: 0.75 },
+    ],
+    ["an answer of a backend that tells one token's", written({ token: "C", logprob: -2 }, "C"), { C: 1 }],
+  ],
+  "llama-cpp": [
+    ["an answer without log-probabilities", recorded("llamacpp/chat-choice-1tok"), { T: 1 }],
+    // `probs_vector_to_json` in tools/server: ids beside the tokens, and odds that no grammar has touched.
+    [
+      "a constrained answer",
+      written(
+        {
+          id: 34,
+          token: "C",
+          bytes: [67],
+          logprob: Math.log(0.02),
+          top_logprobs: [
+            { id: 9906, token: "Hello", bytes: [72, 101, 108, 108, 111], logprob: Math.log(0.9) },
+            { id: 33, token: "B", bytes: [66], logprob: Math.log(0.06) },
+          ],
+        },
+        "C",
+      ),
+      { B: 0.75, C: 0.25 },
+    ],
+  ],
+  openai: [
+    [
+      "an answer with other tokens among the likeliest",
+      written(
+        {
+          token: "A",
+          logprob: Math.log(0.5),
+          bytes: [65],
+          top_logprobs: [
+            { token: "A", logprob: Math.log(0.5), bytes: [65] },
+            { token: "**", logprob: Math.log(0.3), bytes: [42, 42] },
+            { token: "D", logprob: Math.log(0.1), bytes: [68] },
+          ],
+        },
+        "A",
+      ),
+      { A: 0.83, D: 0.17 },
+    ],
+  ],
+};
 
 const classes: readonly PriorityClass[] = ["realtime", "interactive", "async"];
 
@@ -121,6 +203,45 @@ for (const kind of engineKinds) {
       expect(places).toEqual([...places].sort((one, other) => one - other));
       for (const place of places) expect(Number.isSafeInteger(place)).toBe(true);
     });
+
+    test("its last way to get a letter keeps it to nothing, and all others bind", () => {
+      const binds = dialect.intentConstraints.map((constraint) => constraint.binds);
+      expect(binds).toEqual(binds.map((_, index) => index < binds.length - 1));
+      expect(new Set(dialect.intentConstraints.map(({ name }) => name)).size).toBe(binds.length);
+    });
+
+    for (const constraint of dialect.intentConstraints) {
+      for (const options of [1, 2, 6, 20]) {
+        test(`asks for one of ${options} letters by ${constraint.name}`, () => {
+          const question = { prompt: "What now?", options, temperature: 0.4 };
+          const body: unknown = JSON.parse(
+            Buffer.from(intentBody('odd "name"', question, constraint)).toString(),
+          );
+          expect(body).toMatchObject({
+            model: 'odd "name"',
+            messages: [{ role: "user", content: "What now?" }],
+            max_tokens: 1,
+            temperature: 0.4,
+            logprobs: true,
+            stream: false,
+          });
+          // As many alternatives as there are letters, or more.
+          expect(Object(body).top_logprobs).toBeGreaterThanOrEqual(options);
+          const members = JSON.stringify(constraint.members(letters.slice(0, options)));
+          const named: readonly string[] = members.match(/\b[A-T]\b/g) ?? [];
+          expect(named).toEqual(constraint.binds ? letters.slice(0, options) : []);
+        });
+      }
+    }
+
+    for (const [about, golden, expected] of goldenIntents[kind]) {
+      test(`reads the odds out of ${about}`, () => {
+        const odds = readIntentOdds(Buffer.from(golden()), 20)?.map((one) => Math.round(one * 100) / 100);
+        expect(
+          odds && Object.fromEntries(odds.flatMap((one, at) => (one > 0 ? [[letters[at], one]] : []))),
+        ).toEqual(expected);
+      });
+    }
 
     test("asks for figures no more often than it may wait for them", () => {
       const { gauges } = dialect;
