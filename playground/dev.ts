@@ -81,6 +81,11 @@ function showCommands(house: House, to: Screen): void {
   to.row("chat", `curl -si ${chat} ${body('"model":"gold","max_tokens":8,')}`);
   to.row("stream", `curl -sN ${chat} ${body('"model":"silver","stream":true,')}`);
   to.row("models", `curl -s ${house.publicUrl}/v1/models`);
+  to.row(
+    "intent",
+    `curl -s ${house.publicUrl}/v1/npc/intents -d '{"archetype":"guard","npc":17,"features":{"threat":0.7},"explain":true}'`,
+  );
+  to.row("cache", `dist/tierline cache stats --admin ${house.adminUrl}`);
   to.row("health", `curl -s ${house.publicUrl}/health`);
   to.row("metrics", `curl -s ${house.publicUrl}/metrics`);
   to.row("explain", `dist/tierline explain --sla realtime --admin ${house.adminUrl}`);

@@ -96,8 +96,8 @@ export async function startSimulatedEngine(
   let held = new Set<() => void>();
   let frozen = false;
 
-  const answer = (exchange: Exchange): void =>
-    answerRequest(exchange, { options, scheduler, journal, prefixes, frozen });
+  const answer = (exchange: Exchange, unruly = false): void =>
+    answerRequest(exchange, { options, scheduler, journal, prefixes, frozen, unruly });
 
   const hold = (exchange: Exchange): void => {
     const goOn = (): void => answer(exchange);
@@ -115,6 +115,7 @@ export async function startSimulatedEngine(
       const fault = faults.strike(method, path, turn);
       const exchange = journal.follow(plain, fault?.kind);
       if (fault === undefined) answer(exchange);
+      else if (fault.kind === "ignore-constraints") answer(exchange, true);
       else if (fault.kind === "hang") {
         if (fault.afterHead === true) exchange.begin(200, streamHeaders);
         else hold(exchange);

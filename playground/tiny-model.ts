@@ -16,7 +16,7 @@ const shape = {
 } as const;
 
 /** Prompt and answer together; the tokenizer knows single characters only, so these are characters. */
-export const tinyModelContext = 512;
+export const tinyModelContext = 1024;
 
 /** The path of the model file, which is written first where it is missing. */
 export async function tinyModelFile(seed = 1): Promise<string> {

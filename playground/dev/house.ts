@@ -159,7 +159,24 @@ admin  = "${listen.admin}"
 [state]
 dir = "${join(folder, "state")}"
 
-${engines.join("\n")}`;
+${engines.join("\n")}
+# Guards decide from memory; only Gold is asked behind, so that its death shows.
+[intents]
+stale_ms = 3000
+
+[intents.archetype.guard]
+prompt  = "You are a castle guard on the wall at night."
+actions = ["patrol", "investigate", "attack", "take_cover", "flee", "call_help"]
+default = "patrol"
+pick    = "sample"
+model   = "${goldModel}"
+
+[intents.archetype.guard.feature]
+threat          = { buckets = [0.2, 0.5, 0.8] }
+player_distance = { buckets = [2, 5, 10, 20], unit = "m" }
+alerted         = { bool = true }
+weather         = { oneof = ["clear", "rain", "fog"] }
+`;
 
 function engineOf(child: Child): Engine {
   return {

@@ -2,6 +2,8 @@
 
 import type { Asked } from "./ask.ts";
 import { ask } from "./ask.ts";
+import type { CrowdFigures } from "./crowd.ts";
+import { sourcesText, startCrowd } from "./crowd.ts";
 import type { House } from "./house.ts";
 import type { Screen } from "./screen.ts";
 import { duration } from "./screen.ts";
@@ -27,6 +29,7 @@ export async function live(house: House, screen: Screen, signal: AbortSignal): P
     inFlight -= 1;
     samples.push({ ...asked, at: performance.now() });
   };
+  const crowd = await startCrowd(house.publicUrl);
   const timers = [
     setInterval(() => void send("gold", `Guard ${pick(40)} sees the player. Act?`, 1), 1000 / 12),
     setInterval(() => void send("silver", `Villager ${pick(40)}, what is new?`, 16), 1000 / 3),
@@ -37,8 +40,9 @@ export async function live(house: House, screen: Screen, signal: AbortSignal): P
     const now = performance.now();
     const overMs = Math.min(windowMs, now - begun);
     samples = samples.filter((sample) => sample.at >= now - windowMs);
-    if (screen.isTerminal) screen.redraw(tableOf(samples, overMs, pools, inFlight, screen));
-    else screen.line(lineOf(samples, overMs, inFlight));
+    const guards = crowd.figures(overMs);
+    if (screen.isTerminal) screen.redraw(tableOf(samples, overMs, pools, inFlight, guards, screen));
+    else screen.line(`${lineOf(samples, overMs, inFlight)} | ${crowdLine(guards)}`);
   };
   const everyMs = screen.isTerminal ? redrawMs : lineMs;
   while (!signal.aborted) {
@@ -46,6 +50,7 @@ export async function live(house: House, screen: Screen, signal: AbortSignal): P
     if (!signal.aborted) await show();
   }
   for (const timer of timers) clearInterval(timer);
+  crowd.stop();
 }
 
 const pick = (below: number): number => Math.floor(Math.random() * below);
@@ -57,6 +62,7 @@ function tableOf(
   overMs: number,
   pools: Readonly<Record<string, string>>,
   inFlight: number,
+  guards: CrowdFigures,
   screen: Screen,
 ): string[] {
   const head = `${"tier".padEnd(8)}${"req/s".padStart(7)}${"p50".padStart(10)}${"p99".padStart(10)}${"slots".padStart(10)}   because`;
@@ -73,9 +79,13 @@ function tableOf(
   return [
     screen.dim(head),
     ...rows,
+    crowdLine(guards),
     screen.dim(`${inFlight} in flight, ${failure}, last ${windowMs / 1000} s`),
   ];
 }
+
+const crowdLine = (guards: CrowdFigures): string =>
+  `guards ${Math.round(guards.intentsPerSecond)} intents/s, frame p50 ${duration(guards.p50Ms)} p99 ${duration(guards.p99Ms)} (${sourcesText(guards)})`;
 
 function lineOf(samples: readonly Sample[], overMs: number, inFlight: number): string {
   const parts = tiers.map((tier) => {

@@ -2,13 +2,14 @@
 
 import type { Asked } from "./ask.ts";
 import { ask } from "./ask.ts";
+import { crowdRule, sourcesText, startCrowd } from "./crowd.ts";
 import type { House } from "./house.ts";
 import type { Screen } from "./screen.ts";
 import { duration } from "./screen.ts";
 
 /** Walks through the steps; false if one of them did not end as it should. */
 export async function tour(house: House, screen: Screen): Promise<boolean> {
-  const steps = [goldAnswers, silverStreams, llamaAnswers, goldIsKilled, goldReturns];
+  const steps = [goldAnswers, silverStreams, llamaAnswers, crowdDecides, goldIsKilled, goldReturns];
   const kept: boolean[] = [];
   for (const step of steps) kept.push(await step(house, screen));
   return kept.every(Boolean);
@@ -58,6 +59,44 @@ async function llamaAnswers(house: House, screen: Screen): Promise<boolean> {
   screen.row("answer", JSON.stringify(asked.text));
   showWay(asked, screen);
   return check(screen, asked.endpoint.endsWith("/llama"), "llama.cpp should have answered");
+}
+
+/** A crowd's figures are taken over so long. */
+const crowdMs = 2000;
+
+async function crowdDecides(house: House, screen: Screen): Promise<boolean> {
+  screen.heading(`${crowdRule.guards} guards ask "what now?" ten times a second, over one WebSocket`);
+  const crowd = await startCrowd(house.publicUrl);
+  try {
+    const show = async (name: string): Promise<ReturnType<typeof crowd.figures>> => {
+      await Bun.sleep(crowdMs);
+      const figures = crowd.figures(crowdMs);
+      const { intentsPerSecond, p50Ms, p99Ms } = figures;
+      screen.row(
+        name,
+        `${Math.round(intentsPerSecond)} intents/s, frame p50 ${duration(p50Ms)}, p99 ${duration(p99Ms)}: ${screen.bold(sourcesText(figures))}`,
+      );
+      return figures;
+    };
+    await show("first");
+    await show("then");
+    await setFault(house.gold.controlUrl, { kind: "hang" });
+    await show("Gold hangs");
+    await show("");
+    const last = await show("");
+    await setFault(house.gold.controlUrl, undefined);
+    await show("mended");
+    const fine = last.sources.every(([source]) => source !== "no answer") && last.intentsPerSecond > 0;
+    return check(screen, fine, "every guard should have had an answer, engine or not");
+  } finally {
+    crowd.stop();
+  }
+}
+
+async function setFault(controlUrl: string, fault: object | undefined): Promise<void> {
+  const change =
+    fault === undefined ? { method: "DELETE" } : { method: "POST", body: JSON.stringify({ fault }) };
+  await fetch(`${controlUrl}/control`, change);
 }
 
 async function goldIsKilled(house: House, screen: Screen): Promise<boolean> {

@@ -163,6 +163,7 @@ export async function loadTinyLlama(slots: number): Promise<TinyLlama> {
     }
   }
 
+  // After the grammar, where llama-server gives those before it: node-llama-cpp tells no others.
   const tokenLogprob = (chosen: Token, probabilities: Map<Token, number>, top: number): TokenLogprob => {
     const row = (token: Token, probability: number) => ({
       token: model.detokenize([token]),

@@ -114,6 +114,8 @@ function usageSoFar(ask: Ask, written: number): object {
   return ask.usage === "every" ? { usage: usageOf(ask, written, 0) } : {};
 }
 
+const nothingInParticular = { options: [], leanings: [] };
+
 /** Of all tokens, or of the one at `only`. */
 function logprobsOf(ask: Ask, only?: number): object | null {
   const count = ask.topLogprobs;
@@ -124,7 +126,7 @@ function logprobsOf(ask: Ask, only?: number): object | null {
     // Only the first token of a constrained answer is a real choice; the rest follows from it.
     const free = index === 0 || ask.options.length === 0;
     const alternatives = free
-      ? chances(ask.seed + index, index === 0 ? ask.options : [], Math.max(1, count))
+      ? chances(ask.seed + index, index === 0 ? ask : nothingInParticular, Math.max(1, count))
       : [];
     const top = index === 0 && ask.options.length > 0 ? alternatives : withToken(token, alternatives);
     return { token, logprob: top.find((one) => one.token === token)?.logprob ?? 0, top: top.slice(0, count) };

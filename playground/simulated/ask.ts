@@ -1,6 +1,7 @@
 // Reads an inference request as vLLM does: what is asked, or the refusal that vLLM would give, word for word.
 
-import { countTokens, likeliestChoice, splitChoice, writeTokens } from "./text.ts";
+import { allowedAnswers } from "./constraint.ts";
+import { chances, countTokens, letteredOptions, likeliestChoice, splitChoice, writeTokens } from "./text.ts";
 
 export interface Ask {
   readonly kind: "chat" | "completion";
@@ -15,7 +16,10 @@ export interface Ask {
   readonly usage: "none" | "last" | "every";
   /** Alternatives to show for each token, or undefined for none at all. */
   readonly topLogprobs: number | undefined;
+  /** The answers that it is held to; none: it may say anything. */
   readonly options: readonly string[];
+  /** The letters among which the prompt lets it choose, where one token is wanted: it mostly says one of itself. */
+  readonly leanings: readonly string[];
   readonly priority: number;
   readonly seed: number;
 }
@@ -28,6 +32,8 @@ export interface Refusal {
 export interface AskLimits {
   readonly model: string;
   readonly maxModelLen: number;
+  /** Whether it takes no notice of what an answer is held to. */
+  readonly unruly: boolean;
 }
 
 export type Body = Readonly<Record<string, unknown>>;
@@ -67,8 +73,8 @@ export function readAsk(
     const message = `temperature must be non-negative, got ${temperature}. (parameter=temperature, value=${temperature})`;
     return refusal(400, message, "BadRequestError", "temperature");
   }
-  const options = readChoice(body["structured_outputs"]);
-  if (isRefusal(options)) return options;
+  const refused = refusedConstraint(body["structured_outputs"]);
+  if (refused !== undefined) return refused;
 
   const prompt = promptText(messagesOrPrompt);
   const promptTokens = countTokens(prompt);
@@ -76,8 +82,14 @@ export function readAsk(
   if (room < 1) return tooLong(prompt, limits.maxModelLen);
   const seed = Bun.hash.xxHash32(prompt, typeof body["seed"] === "number" ? body["seed"] : 0);
   const limit = Math.min(room, maxTokens ?? (kind === "completion" ? 16 : room));
+  const options = limits.unruly ? [] : allowedAnswers(body);
+  const leanings = limit === 1 ? letteredOptions(prompt) : [];
   const whole =
-    options.length > 0 ? splitChoice(likeliestChoice(seed, options)) : naturalAnswer(seed, body, limit);
+    options.length > 0
+      ? splitChoice(likeliestChoice(seed, options))
+      : leanings.length > 0
+        ? chances(seed, { options, leanings }, 1).map(({ token }) => token)
+        : naturalAnswer(seed, body, limit);
   const streamOptions = asBody(body["stream_options"]);
   return {
     kind,
@@ -96,6 +108,7 @@ export function readAsk(
           : "last",
     topLogprobs: readLogprobs(kind, body),
     options,
+    leanings,
     priority: typeof body["priority"] === "number" ? body["priority"] : 0,
     seed,
   };
@@ -169,14 +182,11 @@ function readMaxTokens(value: unknown, maxModelLen: number): number | undefined 
   return value;
 }
 
-/** Only `choice` is understood; the old `guided_choice` at top level is ignored, as vLLM ignores it. */
-function readChoice(value: unknown): readonly string[] | Refusal {
-  if (value === undefined || value === null) return [];
+function refusedConstraint(value: unknown): Refusal | undefined {
+  if (value === undefined || value === null) return undefined;
   const structured = asBody(value);
-  const choice = structured["choice"];
-  if (Array.isArray(choice)) return choice.map(String);
-  if (["json", "regex", "grammar", "structural_tag"].some((kind) => structured[kind] !== undefined))
-    return [];
+  if (["choice", "json", "regex", "grammar", "structural_tag"].some((kind) => structured[kind] !== undefined))
+    return undefined;
   const message =
     "You must use one kind of structured outputs constraint but none are specified: {'json': None, 'regex': None, 'choice': None, 'grammar': None}";
   return refusal(400, message, "BadRequestError", null);

@@ -9,7 +9,7 @@ import { headOf } from "./http-listener.ts";
 
 /**
  * The exchange through which a faulty answer goes, or undefined where the fault has already answered by itself.
- * `hang` is not handled here: the engine holds such a request back.
+ * `hang` and `ignore-constraints` are not handled here: the engine holds such a request back, or reads it differently.
  */
 export function bend(exchange: Exchange, fault: Fault): Exchange | undefined {
   switch (fault.kind) {
@@ -57,6 +57,7 @@ export function bend(exchange: Exchange, fault: Fault): Exchange | undefined {
     case "error-event":
       return failing(exchange, fault.afterTokens ?? 3);
     case "hang":
+    case "ignore-constraints":
     case "refuse":
       return exchange;
   }

@@ -47,6 +47,8 @@ type FaultKind =
   | { readonly kind: "slow-chunks"; readonly delayMs: number }
   /** After so many tokens an error event, then `[DONE]`, as a dying vLLM does. Unstreamed: its 500. */
   | { readonly kind: "error-event"; readonly afterTokens?: number }
+  /** Answers as if nothing held it to certain answers: what vLLM does with fields that it does not know. */
+  | { readonly kind: "ignore-constraints" }
   /** Closes a kept-alive connection, without a byte, when its next request arrives. */
   | { readonly kind: "close-on-reuse" };
 
@@ -78,6 +80,7 @@ const kinds = new Set<string>([
   "slow-first-byte",
   "slow-chunks",
   "error-event",
+  "ignore-constraints",
   "close-on-reuse",
 ] satisfies FaultKind["kind"][]);
 

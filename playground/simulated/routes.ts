@@ -20,7 +20,7 @@ import { countTokens } from "./text.ts";
 
 /** What the answers are made from. */
 export interface Inside {
-  readonly options: AskLimits & {
+  readonly options: Omit<AskLimits, "unruly"> & {
     readonly maxQueued: number;
     readonly apiKey: string | undefined;
     readonly earlyHead: boolean;
@@ -30,6 +30,8 @@ export interface Inside {
   readonly prefixes: PrefixCache;
   /** The worker hangs: gauges read idle. */
   readonly frozen: boolean;
+  /** This request's answer is held to nothing. */
+  readonly unruly: boolean;
 }
 
 export const streamHeaders: HeaderRow[] = [["content-type", "text/event-stream; charset=utf-8"]];
@@ -85,8 +87,8 @@ function models(exchange: Exchange, { options }: Inside): void {
 }
 
 function infer(exchange: Exchange, kind: Ask["kind"], inside: Inside): void {
-  const { options, scheduler, journal, prefixes } = inside;
-  const ask = readAsk(kind, exchange.request.body, exchange.request.headers, options);
+  const { options, scheduler, journal, prefixes, unruly } = inside;
+  const ask = readAsk(kind, exchange.request.body, exchange.request.headers, { ...options, unruly });
   if (isRefusal(ask)) {
     exchange.answer(ask.status, jsonHeaders, ask.body);
     return;

@@ -29,13 +29,32 @@ export interface TokenChance {
   readonly logprob: number;
 }
 
-/** The likeliest first tokens, most likely first: the options' own where there are some, else plain words. */
-export function chances(seed: number, options: readonly string[], count: number): TokenChance[] {
+/** What an answer is held to, else what it leans to, else nothing in particular. */
+export interface Inclination {
+  readonly options: readonly string[];
+  readonly leanings: readonly string[];
+}
+
+/** Beside a letter, what the same letter after a space is worth, and what any other word is. */
+const spacedShare = 0.3;
+const wordShare = 0.02;
+
+/** The likeliest first tokens, most likely first. */
+export function chances(seed: number, { options, leanings }: Inclination, count: number): TokenChance[] {
   const random = seededRandom(seed);
   const weights = new Map<string, number>();
-  const tokens = options.length > 0 ? options.map((option) => splitChoice(option)[0] ?? option) : words;
   // The fourth power makes one option stand out, as a model that has an opinion does.
-  for (const token of tokens) weights.set(token, (weights.get(token) ?? 0) + random() ** 4 + 1e-4);
+  const add = (token: string, share: number): number => {
+    const weight = (random() ** 4 + 1e-4) * share;
+    weights.set(token, (weights.get(token) ?? 0) + weight);
+    return weight;
+  };
+  if (options.length > 0) for (const option of options) add(splitChoice(option)[0] ?? option, 1);
+  else {
+    // The same dice for the letters: held to them or not, the model is of one opinion.
+    for (const letter of leanings) weights.set(` ${letter}`, add(letter, 1) * spacedShare);
+    for (const word of words) add(word, leanings.length > 0 ? wordShare : 1);
+  }
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   const ranked = [...weights]
     .map(([token, weight]) => ({ token, logprob: Math.log(weight / total) }))
@@ -49,8 +68,16 @@ export function chances(seed: number, options: readonly string[], count: number)
 
 /** The option the model would pick at temperature 0. */
 export function likeliestChoice(seed: number, options: readonly string[]): string {
-  const first = chances(seed, options, 1)[0]?.token ?? "";
+  const first = chances(seed, { options, leanings: [] }, 1)[0]?.token ?? "";
   return options.find((option) => option.startsWith(first)) ?? "";
+}
+
+/** The letters of a prompt's list of options: lines "A: …", "B: …" and so on, at least two. */
+export function letteredOptions(prompt: string): string[] {
+  const listed = [...prompt.matchAll(/^\s*([A-Z])[:.)] /gm)].map((match) => match[1] ?? "");
+  const end = listed.findIndex((letter, index) => letter !== String.fromCharCode(65 + index));
+  const letters = end < 0 ? listed : listed.slice(0, end);
+  return letters.length > 1 ? letters : [];
 }
 
 /** A choice as its tokens: up to four letters each. */

@@ -39,6 +39,11 @@ test("the fall-back is shown with its reason", () => {
   expect(output).toMatch(/way +silver .*because (fallback-from-gold|retry-after-\w+)/);
 });
 
+test("the guards are answered while Gold hangs", () => {
+  expect(output).toMatch(/Gold hangs +\d+ intents\/s, frame p50 /);
+  expect(output).not.toContain("no answer");
+});
+
 test("it writes no colours into a pipe", () => {
   expect(output).not.toContain("\u001b");
 });

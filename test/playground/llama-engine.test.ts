@@ -1,8 +1,15 @@
 // The real llama.cpp engine as its own process: it answers, streams, obeys a grammar, and lets go when a client leaves.
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { systemClock } from "../../src/base/clock.ts";
+import { createAsk } from "../../src/engines/ask.ts";
+import { intentBody, readIntentOdds } from "../../src/engines/intent-question.ts";
 import { llamaCpp } from "../../src/engines/llama-cpp.ts";
+import { verifyConstraint } from "../../src/engines/verify-constraint.ts";
+import { promptOf } from "../../src/intents/prompt.ts";
+import { createWireClient } from "../../src/wire/client.ts";
+import { guard, only } from "../support/archetypes.ts";
 
 let child: Bun.Subprocess<"ignore", "pipe", "ignore">;
 let url: string;
@@ -113,10 +120,45 @@ test("a grammar of letters gives one letter, with the probabilities of the other
   expect(answer.choices[0].logprobs?.content[0]?.top_logprobs).toHaveLength(3);
 });
 
+describe("asked for intents", () => {
+  const archetype = only(guard);
+  const options = archetype.actions.length;
+  const [grammar] = llamaCpp.intentConstraints;
+
+  const ask = async (situation: number): Promise<number[]> => {
+    const question = { prompt: promptOf(archetype, situation), options, temperature: 0 };
+    const body = intentBody("tiny-npc", question, grammar);
+    const response = await fetch(`${url}/v1/chat/completions`, { method: "POST", body });
+    return readIntentOdds(new Uint8Array(await response.arrayBuffer()), options) ?? [];
+  };
+
+  test("it has odds for each of six actions, which sum to 1 and are others in another situation", async () => {
+    const all = await Promise.all([0, 1, 57, 119].map(ask));
+    for (const odds of all) {
+      expect(odds).toHaveLength(6);
+      expect(Math.min(...odds)).toBeGreaterThan(0);
+      expect(odds.reduce((sum, one) => sum + one, 0)).toBeCloseTo(1, 9);
+    }
+    expect(new Set(all.map(String)).size).toBe(4);
+    // Not to the last place: sequences that are decoded together round differently from one alone.
+    for (const [option, one] of (await ask(57)).entries()) expect(all[2]?.[option]).toBeCloseTo(one, 1);
+  });
+
+  test("it is found to obey its grammar, whatever it is asked", async () => {
+    const asking = createWireClient({ host: "127.0.0.1", port: Number(new URL(url).port) }, systemClock, {
+      maxConnections: 1,
+    });
+    const tools = { dialect: llamaCpp, ask: createAsk(asking, systemClock, []) };
+    const verified = await verifyConstraint(tools, "tiny-npc", options, new AbortController().signal);
+    asking.close();
+    expect(verified).toEqual({ constraint: grammar, held: true });
+  });
+});
+
 test.each([
   ["a grammar that cannot be read", { grammar: "root :=" }, 400],
   ["an unknown model", { model: "nope" }, 404],
-  ["a prompt beyond the context", { messages: [{ role: "user", content: "x".repeat(600) }] }, 400],
+  ["a prompt beyond the context", { messages: [{ role: "user", content: "x".repeat(1200) }] }, 400],
 ])("%s is refused in llama-server's shape", async (_, more, status) => {
   const answer = await post(more);
   expect(answer.status).toBe(status);
