@@ -1,14 +1,14 @@
 // Writes docs/configuration.md from the table of settings: `bun scripts/config-docs.ts`. A test holds them together.
 
 import type { Section, Setting } from "../src/config/settings.ts";
-import { each, sections, settings, variableOf } from "../src/config/settings.ts";
+import { each, sections, settingsOf, tablesOf, variablesOf } from "../src/config/settings.ts";
 
 const intro = `# Configuration
 
 <!-- Written by scripts/config-docs.ts from src/config/schema.ts. Change those, then run the script. -->
 
 One TOML file: the one that \`--config\` names, else \`$TIERLINE_CONFIG\`, else \`/etc/tierline/tierline.toml\` if there is
-one. Every setting has a default or is optional, but for an engine's \`tier\`, \`kind\` and \`url\`. The smallest file that does something:
+one. Every setting has a default or is optional, but where a table says "must be written". The smallest file that does something:
 
 \`\`\`toml
 [[engine]]
@@ -20,7 +20,8 @@ url = "http://127.0.0.1:8000"
 **Who wins.** Defaults, then the file, then the environment, then flags of \`serve\`. \`tierline print-config\` prints what
 holds, each value with its origin: \`# default\`, \`# file:LINE\`, \`# env NAME\` or \`# flag\`.
 
-**Environment.** Each setting outside \`[[engine]]\` and \`[aliases]\` has a variable, named below. Lists are separated by
+**Environment.** Each setting outside \`[[engine]]\`, \`[aliases.NAME]\` and \`[intents.archetype.NAME]\` has a variable, named
+below; some have a second one, by a name that is older than tierline, and then \`TIERLINE_…\` wins. Lists are separated by
 commas. An empty variable counts as not set. An unknown \`TIERLINE_\` variable is a warning, for other programs may own it.
 
 **Files.** A relative path is relative to the directory that the router was started in. Files with keys and tokens are
@@ -37,36 +38,33 @@ export function configurationPage(): string {
 }
 
 function sectionText(section: Section): string {
-  const prefix = section.shape === "table" ? section.pattern : [...section.pattern, each];
-  const own = settings.filter(
-    ({ pattern }) =>
-      pattern.length === prefix.length + 1 && prefix.every((step, index) => step === pattern[index]),
-  );
+  const own = settingsOf(section);
   const about = section.about === "" ? "" : `${section.about}\n`;
   const table = ["| key | is | default |", "|---|---|---|", ...own.map(rowText)].join("\n");
-  return [`## ${titleOf(section)}`, about, ...(own.length === 0 ? [] : [`${table}\n`])].join("\n");
+  const example = section.example === undefined ? [] : [`\`\`\`toml\n${section.example}\n\`\`\`\n`];
+  return [`## ${titleOf(section)}`, about, ...example, ...(own.length === 0 ? [] : [`${table}\n`])].join(
+    "\n",
+  );
 }
 
-function titleOf({ pattern, shape }: Section): string {
-  const name = pattern.join(".");
-  if (shape === "list") return `\`[[${name}]]\``;
-  return shape === "map" ? `\`[${name}.NAME]\`` : `\`[${name}]\``;
+function titleOf(section: Section): string {
+  if (section.shape === "list") return `\`[[${section.pattern.join(".")}]]\``;
+  const name = tablesOf(section).map((step) => (step === each ? "NAME" : step));
+  return `\`[${name.join(".")}]\``;
 }
 
 function rowText(setting: Setting): string {
   const { pattern, kind, about, flag } = setting;
-  const variable = variableOf(pattern);
-  const ways = [variable && `\`${variable}\``, flag && `\`serve --${flag}\``].filter(
-    (way) => way !== undefined,
-  );
+  const variables = variablesOf(setting).map(({ name }) => `\`${name}\``);
+  const ways = [...variables, ...(flag === undefined ? [] : [`\`serve --${flag}\``])];
   const is = [about, `${upperFirst(kind.expects)}.`, ways.length === 0 ? "" : `Also ${ways.join(", ")}.`];
   const cells = [`\`${pattern.at(-1)}\``, is.filter((text) => text !== "").join(" "), fallbackText(setting)];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
-function fallbackText({ fallback, otherwise, example }: Setting): string {
+function fallbackText({ fallback, otherwise, example, optional }: Setting): string {
   if (fallback !== undefined) return code(fallback);
-  return otherwise ?? `must be written, such as ${code(example)}`;
+  return otherwise ?? `${optional ? "" : "must be written, "}such as ${code(example)}`;
 }
 
 const code = (value: unknown): string =>

@@ -1,18 +1,23 @@
 // The configuration as the rest of the program sees it: checked, complete, read-only, units last. `assemble.ts`
 // hands each room its slice.
 
+import { bytesPerMb } from "../base/cache-bounds.ts";
 import type { EngineKind } from "../engines/engine.ts";
 import type { Tier } from "../fleet/endpoint.ts";
+import type { Seed } from "../host/discovery.ts";
+import type { SealKeys } from "../host/sealed-message.ts";
+import type { ArchetypeRule } from "../intents/archetype.ts";
+import type { Feature } from "../intents/feature.ts";
 import type { BalancerName } from "../routing/balancers/balancers.ts";
 import type { SlaClass } from "../routing/sla.ts";
-import type { Address } from "./address.ts";
+import type { Address, Advertised } from "./address.ts";
 import type { ApiKey } from "./keys-file.ts";
 import type { Values } from "./schema.ts";
 import type { Secrets, TlsFiles } from "./secrets.ts";
 
 export interface Config {
-  readonly host: { readonly name: string };
-  readonly listen: { readonly public: Address; readonly admin: Address };
+  readonly host: { readonly name: string; readonly zone?: string };
+  readonly listen: { readonly public: Address; readonly admin: Address; readonly gossip?: Address };
   readonly auth: {
     readonly mode: "keys" | "none";
     /** Empty unless the mode is `keys`. */
@@ -28,6 +33,10 @@ export interface Config {
   readonly aliases: ReadonlyMap<string, AliasConfig>;
   readonly sla: Readonly<Record<SlaClass, SlaConfig>>;
   readonly tiers: Readonly<Record<EngineTier, TierConfig>>;
+  readonly intents: IntentsConfig;
+  readonly cache: { readonly result: ResultCacheConfig };
+  /** There whenever `listen.gossip` is. */
+  readonly cluster?: ClusterConfig;
   readonly state: { readonly dir: string };
   readonly drain: { readonly deadlineMs: number };
 }
@@ -68,10 +77,35 @@ export interface TierConfig {
   readonly balancer: BalancerName;
 }
 
+export interface IntentsConfig {
+  readonly deadlineMs: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** Above 0, at most 1. */
+  readonly engineShare: number;
+  /** As ordered in the file. */
+  readonly archetypes: readonly ArchetypeRule[];
+}
+
+export interface ResultCacheConfig {
+  readonly enabled: boolean;
+  readonly ttlMs: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+}
+
+export interface ClusterConfig {
+  readonly fleet: string;
+  readonly seeds: readonly Seed[];
+  readonly advertise?: Advertised;
+  /** Of the seals on everything that routers say to each other. */
+  readonly keys: SealKeys;
+}
+
 export function toConfig(values: Values, secrets: Secrets): Config {
   return {
-    host: values.host,
-    listen: values.listen,
+    host: toHost(values.host),
+    listen: toListen(values.listen),
     auth: {
       mode: values.auth.mode,
       keys: secrets.keys,
@@ -90,9 +124,29 @@ export function toConfig(values: Values, secrets: Secrets): Config {
       async: toSla(values.sla.async),
     },
     tiers: { gold: toTier(values.tier.gold), silver: toTier(values.tier.silver) },
+    intents: toIntents(values.intents),
+    cache: { result: toResultCache(values.cache.result) },
+    ...toCluster(values, secrets.gossipKeys),
     state: values.state,
     drain: { deadlineMs: values.drain.deadline_ms },
   };
+}
+
+const toHost = ({ name, zone }: Values["host"]): Config["host"] => ({
+  name,
+  ...(zone === undefined ? {} : { zone }),
+});
+
+const toListen = ({ gossip, ...always }: Values["listen"]): Config["listen"] => ({
+  ...always,
+  ...(gossip === undefined ? {} : { gossip }),
+});
+
+/** The rules have seen to it that a gossip listener has a fleet and a secret. */
+function toCluster({ listen, cluster }: Values, keys: SealKeys | undefined): Pick<Config, "cluster"> {
+  if (listen.gossip === undefined || cluster?.fleet === undefined || keys === undefined) return {};
+  const { fleet, seeds, advertise } = cluster;
+  return { cluster: { fleet, seeds, ...(advertise === undefined ? {} : { advertise }), keys } };
 }
 
 const toEngine = (engine: Values["engine"][number], apiKey: string | undefined): EngineConfig => ({
@@ -121,4 +175,38 @@ const toSla = (sla: Values["sla"]["realtime"]): SlaConfig => ({
 const toTier = (tier: Values["tier"]["gold"]): TierConfig => ({
   targetP95Ms: tier.target_p95_ms,
   balancer: tier.balancer,
+});
+
+const toIntents = (intents: Values["intents"]): IntentsConfig => ({
+  deadlineMs: intents.deadline_ms,
+  maxEntries: intents.max_entries,
+  maxBytes: intents.max_bytes,
+  engineShare: intents.engine_share,
+  archetypes: Object.entries(intents.archetype).map(([name, archetype]) => ({
+    name,
+    prompt: archetype.prompt,
+    actions: archetype.actions,
+    defaultAction: archetype.default,
+    pick: archetype.pick,
+    temperature: archetype.temperature,
+    model: archetype.model,
+    ttlMs: archetype.ttl_ms ?? intents.ttl_ms,
+    staleMs: archetype.stale_ms ?? intents.stale_ms,
+    features: Object.entries(archetype.feature).map(toFeature),
+  })),
+});
+
+/** A rule has seen to it that exactly one of the three is written. */
+export function toFeature([name, { buckets, oneof, unit }]: [string, FeatureValues]): Feature {
+  if (buckets !== undefined) return { kind: "buckets", name, edges: buckets, unit };
+  return oneof === undefined ? { kind: "bool", name } : { kind: "oneof", name, values: oneof };
+}
+
+type FeatureValues = Values["intents"]["archetype"][string]["feature"][string];
+
+const toResultCache = (cache: Values["cache"]["result"]): ResultCacheConfig => ({
+  enabled: cache.enabled,
+  ttlMs: Math.round(cache.ttl_seconds * 1000),
+  maxEntries: cache.max_entries,
+  maxBytes: Math.round(cache.max_memory_mb * bytesPerMb),
 });

@@ -5,7 +5,7 @@ import { layer } from "./layers.ts";
 import type { Path } from "./path.ts";
 import { valueAt } from "./path.ts";
 import type { Setting } from "./settings.ts";
-import { placesOf, settings } from "./settings.ts";
+import { placesOf, sections, settingsOf, tablesOf } from "./settings.ts";
 import type { Origin } from "./sources.ts";
 
 export interface EffectiveSetting {
@@ -17,12 +17,17 @@ export interface EffectiveSetting {
 }
 
 export function effectiveSettings({ tree, sources }: Layered): EffectiveSetting[] {
-  return settings.flatMap((setting) =>
-    placesOf(setting.pattern, tree).flatMap((path): EffectiveSetting[] => {
-      const value = valueAt(tree, path);
-      return value === undefined ? [] : [{ setting, path, value, origin: sources.originOf(path) }];
-    }),
-  );
+  // Table by table, so that the tables of a list or a map stay in the order in which they were written.
+  return sections.flatMap((section) => {
+    const own = settingsOf(section);
+    return placesOf(tablesOf(section), tree).flatMap((table) =>
+      own.flatMap((setting): EffectiveSetting[] => {
+        const path = [...table, setting.pattern.at(-1) ?? ""];
+        const value = valueAt(tree, path);
+        return value === undefined ? [] : [{ setting, path, value, origin: sources.originOf(path) }];
+      }),
+    );
+  });
 }
 
 /** What holds on this machine when nobody says anything. */

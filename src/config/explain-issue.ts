@@ -8,7 +8,16 @@ import type { Path } from "./path.ts";
 import { isTable, keyText, valueAt } from "./path.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { Section, Setting } from "./settings.ts";
-import { each, namesUnder, sectionAt, sections, settingAt, settings } from "./settings.ts";
+import {
+  each,
+  namesUnder,
+  sectionAt,
+  sections,
+  settingAt,
+  settings,
+  settingsOf,
+  tablesOf,
+} from "./settings.ts";
 import { plainName } from "./sources.ts";
 
 export function explainIssue(issue: z.core.$ZodIssue, layered: Layered): ConfigProblem[] {
@@ -30,12 +39,14 @@ function wrong(path: Path, setting: Setting, { tree, sources }: Layered): Config
   return sources.problem(path, message, hint);
 }
 
-function missing(path: Path, setting: Setting, { sources }: Layered): ConfigProblem {
+function missing(path: Path, setting: Setting, { tree, sources }: Layered): ConfigProblem {
   const key = String(path.at(-1));
+  const around = valueAt(tree, path.slice(0, -1));
+  const hint = isTable(around) ? setting.whenMissing?.(around) : undefined;
   return sources.problem(
     path,
     `${header(path.slice(0, -1))} has no ${key}`,
-    `add ${key} = ${JSON.stringify(setting.example)}, or what it is for you`,
+    hint ?? `add ${key} = ${inlineText(setting.example)}, or what it is for you`,
   );
 }
 
@@ -71,9 +82,21 @@ function wrongShape(path: Path, { tree, sources }: Layered): ConfigProblem {
     const hint = `write [[${name}]] above the settings of each`;
     return sources.problem(path, `${name} must be a list of tables, ${not}`, hint);
   }
-  const hint =
-    section === undefined ? `such as { tier = "gold" }` : `write [${name}] and its settings below it`;
+  const hint = section === undefined ? namedTableHint(path) : `write [${name}] and its settings below it`;
   return sources.problem(path, `${name} must be a table, ${not}`, hint);
+}
+
+/** In a map, where each key is a name and stands for a table, something else stands under a key. */
+function namedTableHint(path: Path): string {
+  const map = path.slice(0, -1);
+  const key = String(path.at(-1));
+  if (namesUnder(path).includes(key)) return `give it a table with a name: [${plainName(map)}.NAME]`;
+  // In TOML a key belongs to the last header above it.
+  if (namesUnder(map.slice(0, -1)).includes(key))
+    return `${key} belongs in ${header(map.slice(0, -1))}: write it above ${header(map)}`;
+  const section = sectionAt(map);
+  const first = section && settingsOf(section)[0];
+  return `such as { ${first?.pattern.at(-1)} = ${inlineText(first?.example)} }`;
 }
 
 /** As the table that holds the path is written: `[[engine]]`, `[sla.realtime]`. */
@@ -84,10 +107,16 @@ function header(path: Path): string {
 }
 
 function headerOf(pattern: readonly string[]): string {
-  const named = pattern.filter((step) => step !== each);
-  const section: Section | undefined = sections.find((one) => one.pattern.join(".") === named.join("."));
-  return section?.shape === "list" ? `[[${named.join(".")}]]` : `[${named.join(".")}]`;
+  const section: Section | undefined = sections.find((one) =>
+    [one.pattern, tablesOf(one)].some((table) => table.join(".") === pattern.join(".")),
+  );
+  if (section?.shape === "list") return `[[${section.pattern.join(".")}]]`;
+  return `[${pattern.map((step) => (step === each ? "NAME" : step)).join(".")}]`;
 }
+
+/** As one would write it on one line of TOML. */
+const inlineText = (value: unknown): string =>
+  Array.isArray(value) ? `[${value.map(inlineText).join(", ")}]` : JSON.stringify(value);
 
 /** Long values are cut: an error is one line. */
 const shownLimit = 60;

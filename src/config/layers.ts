@@ -6,8 +6,9 @@ import { notYet, variableComesLater } from "./later.ts";
 import type { Path, Table } from "./path.ts";
 import { isTable, newTable, setAt, valueAt } from "./path.ts";
 import type { ConfigProblem } from "./problem.ts";
-import { each, placesOf, sections, settings, variableOf } from "./settings.ts";
-import type { Sources } from "./sources.ts";
+import type { Setting } from "./settings.ts";
+import { each, placesOf, sections, settings, variablesOf } from "./settings.ts";
+import type { Origin, Sources } from "./sources.ts";
 import { createSources } from "./sources.ts";
 import type { TomlDocument } from "./toml-document.ts";
 
@@ -29,36 +30,54 @@ export interface LayerInputs {
   readonly flags: ConfigFlags;
   /** What this machine calls itself. */
   readonly hostname: string;
+  /** Where it says that it stands. */
+  readonly zone?: string | undefined;
 }
 
 /** Variables that say where the configuration or the router is, and are no settings. */
 const otherVariables = ["TIERLINE_CONFIG", "TIERLINE_ADMIN"];
 
-export function layer({ document, env, flags, hostname }: LayerInputs): Layered {
+export function layer({ document, env, flags, hostname, zone }: LayerInputs): Layered {
   const tree = document?.root ?? newTable();
   const sources = createSources(document);
   makeSections(tree);
   if (document) recordFile(tree, document, sources);
   for (const setting of settings) {
-    const variable = variableOf(setting.pattern);
-    // An empty variable is how shells and unit files say "not set".
-    const fromEnv = variable === undefined ? undefined : env[variable] || undefined;
-    const fromFlag = setting.flag === undefined ? undefined : flags[setting.flag];
-    const written = fromFlag ?? fromEnv;
-    if (written === undefined) continue;
-    if (setAt(tree, setting.pattern, setting.kind.fromText(written))) {
-      sources.record(setting.pattern, fromFlag === undefined ? `env ${variable}` : "flag");
+    const written = fromFlag(setting, flags) ?? fromEnvironment(setting, env);
+    if (written && setAt(tree, setting.pattern, written.value)) {
+      sources.record(setting.pattern, written.origin);
     }
   }
   fillFixedDefaults(tree);
-  fillFoundDefaults(tree, sources, env, hostname);
-  return { tree, sources, warnings: unknownVariables(env) };
+  fillFoundDefaults(tree, sources, { env, hostname, zone });
+  return { tree, sources, warnings: [...unknownVariables(env), ...beatenVariables(env)] };
 }
 
 function makeSections(tree: Table): void {
   for (const { pattern, shape } of sections) {
-    if (valueAt(tree, pattern) === undefined) setAt(tree, pattern, shape === "list" ? [] : newTable());
+    for (const path of placesOf(pattern, tree)) {
+      if (valueAt(tree, path) === undefined) setAt(tree, path, shape === "list" ? [] : newTable());
+    }
   }
+}
+
+interface Written {
+  readonly value: unknown;
+  readonly origin: Origin;
+}
+
+function fromFlag({ flag, kind }: Setting, flags: ConfigFlags): Written | undefined {
+  const text = flag === undefined ? undefined : flags[flag];
+  return text === undefined ? undefined : { value: kind.fromText(text), origin: "flag" };
+}
+
+function fromEnvironment(setting: Setting, env: Environment): Written | undefined {
+  for (const { name, fromText } of variablesOf(setting)) {
+    const text = env[name];
+    // An empty variable is how shells and unit files say "not set".
+    if (text) return { value: fromText(text), origin: `env ${name}` };
+  }
+  return undefined;
 }
 
 function recordFile(tree: Table, document: TomlDocument, sources: Sources): void {
@@ -78,8 +97,13 @@ function fillFixedDefaults(tree: Table): void {
 }
 
 /** The defaults that depend on the machine, the environment or another setting. */
-function fillFoundDefaults(tree: Table, sources: Sources, env: Environment, hostname: string): void {
+function fillFoundDefaults(
+  tree: Table,
+  sources: Sources,
+  { env, hostname, zone }: Pick<LayerInputs, "env" | "hostname" | "zone">,
+): void {
   setMissing(tree, ["host", "name"], hostname);
+  if (zone !== undefined) setMissing(tree, ["host", "zone"], zone);
   setMissing(tree, ["state", "dir"], firstFolder(env["STATE_DIRECTORY"]) ?? "./.tierline");
   const credentials = env["CREDENTIALS_DIRECTORY"];
   if (valueAt(tree, ["auth", "mode"]) === "keys" && credentials) {
@@ -118,9 +142,7 @@ function setMissing(tree: Table, path: Path, value: unknown): void {
 }
 
 function unknownVariables(env: Environment): ConfigProblem[] {
-  const known = [...settings.map(({ pattern }) => variableOf(pattern)), ...otherVariables].filter(
-    (name) => name !== undefined,
-  );
+  const known = [...settings.flatMap(variablesOf).map(({ name }) => name), ...otherVariables];
   return Object.keys(env)
     .filter((name) => name.startsWith("TIERLINE_") && !known.includes(name))
     .sort()
@@ -133,4 +155,15 @@ function unknownVariables(env: Environment): ConfigProblem[] {
           : `did you mean ${near}?`;
       return { message: `${name} is no setting of tierline and does nothing`, hint };
     });
+}
+
+/** Where a setting has two variables and both are set, somebody believes in the one that does nothing. */
+function beatenVariables(env: Environment): ConfigProblem[] {
+  return settings.flatMap((setting): ConfigProblem[] => {
+    const [winner, ...beaten] = variablesOf(setting).filter(({ name }) => env[name]);
+    return beaten.map(({ name }) => ({
+      message: `${name} does nothing, because ${winner?.name} is set too`,
+      hint: "take out one of the two",
+    }));
+  });
 }

@@ -26,6 +26,8 @@ export interface ConfigSources {
   readonly readFile: ReadFile;
   /** What this machine calls itself; asked of the system when not given. */
   readonly hostname?: string;
+  /** Where it stands, if it knows. */
+  readonly zone?: string | undefined;
 }
 
 export interface ValuesReading {
@@ -45,7 +47,8 @@ export function readValues(from: ConfigSources): ValuesReading {
   if (!found.ok) return { errors: [found.error], refused: new Set() };
   const { document } = found;
   const hostname = from.hostname ?? systemHostname();
-  const layered = layer({ document, env: from.env, flags: from.flags ?? {}, hostname });
+  const { env, flags = {}, zone } = from;
+  const layered = layer({ document, env, flags, hostname, zone });
   return { ...(document ? { file: document.file } : {}), layered, ...checkEach(layered) };
 }
 

@@ -4,6 +4,25 @@ import { tiers } from "../fleet/endpoint.ts";
 import { slaClasses } from "../routing/sla.ts";
 import type { Address } from "./address.ts";
 import { addressText, isEveryInterface, isLoopback } from "./address.ts";
+import {
+  advertiseIsReachable,
+  clusterNeedsGossip,
+  gossipNeedsFleet,
+  gossipNeedsSecret,
+  peersReachPublic,
+  seedsAreInReach,
+} from "./cluster-rules.ts";
+import {
+  actionsDiffer,
+  archetypeNamesAreNames,
+  archetypesAreFew,
+  defaultIsAnAction,
+  edgesAscend,
+  featuresAreOneThing,
+  modelsLeadSomewhere,
+  oneofValuesDiffer,
+  situationsFit,
+} from "./intent-rules.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { Values } from "./schema.ts";
 import type { Sources } from "./sources.ts";
@@ -24,11 +43,26 @@ export const rules: readonly Rule[] = [
   { reads: ["tls"], severity: "error", check: tlsNeedsBoth },
   { reads: ["engine"], severity: "error", check: engineNamesDiffer },
   { reads: ["engine"], severity: "warning", check: engineUrlsDiffer },
-  { reads: ["engine"], severity: "warning", check: someEngine },
+  { reads: ["engine", "listen"], severity: "warning", check: someEngine },
   { reads: ["aliases"], severity: "error", check: aliasesAreNames },
-  { reads: ["aliases", "engine"], severity: "warning", check: aliasesLeadSomewhere },
+  { reads: ["aliases", "engine", "listen"], severity: "warning", check: aliasesLeadSomewhere },
   { reads: ["sla"], severity: "error", check: rungsDiffer },
   { reads: ["sla"], severity: "error", check: firstByteWithinTotal },
+  { reads: ["intents"], severity: "error", check: archetypeNamesAreNames },
+  { reads: ["intents"], severity: "error", check: archetypesAreFew },
+  { reads: ["intents"], severity: "error", check: actionsDiffer },
+  { reads: ["intents"], severity: "error", check: defaultIsAnAction },
+  { reads: ["intents"], severity: "error", check: featuresAreOneThing },
+  { reads: ["intents"], severity: "error", check: edgesAscend },
+  { reads: ["intents"], severity: "error", check: oneofValuesDiffer },
+  { reads: ["intents"], severity: "error", check: situationsFit },
+  { reads: ["listen", "cluster"], severity: "error", check: gossipNeedsFleet },
+  { reads: ["listen", "cluster"], severity: "error", check: gossipNeedsSecret },
+  { reads: ["listen", "cluster"], severity: "warning", check: clusterNeedsGossip },
+  { reads: ["listen", "cluster"], severity: "warning", check: seedsAreInReach },
+  { reads: ["listen", "cluster"], severity: "warning", check: advertiseIsReachable },
+  { reads: ["listen"], severity: "warning", check: peersReachPublic },
+  { reads: ["intents", "aliases", "engine", "listen"], severity: "warning", check: modelsLeadSomewhere },
 ];
 
 function* openPublicNeedsMode({ listen }: Values, sources: Sources) {
@@ -51,13 +85,20 @@ function* openAdminNeedsToken({ listen, auth }: Values, sources: Sources) {
 }
 
 function* listenersDiffer({ listen }: Values, sources: Sources) {
-  if (!collide(listen.public, listen.admin)) return;
-  const path = ["listen", sources.written(["listen", "admin"]) ? "admin" : "public"];
-  yield sources.problem(
-    path,
-    `listen.public and listen.admin both take port ${listen.public.port}`,
-    "give each a port of its own; a flood on one must not silence the other",
-  );
+  const pairs = [
+    ["public", "admin"],
+    ["public", "gossip"],
+    ["admin", "gossip"],
+  ] as const;
+  for (const [left, right] of pairs) {
+    const address = listen[right];
+    if (address === undefined || !collide(listen[left], address)) continue;
+    yield sources.problem(
+      ["listen", sources.written(["listen", right]) ? right : left],
+      `listen.${left} and listen.${right} both take port ${address.port}`,
+      "give each a port of its own; a flood on one must not silence the other",
+    );
+  }
 }
 
 function collide(left: Address, right: Address): boolean {
@@ -125,8 +166,9 @@ function* engineUrlsDiffer({ engine }: Values, sources: Sources) {
   }
 }
 
-function* someEngine({ engine }: Values) {
-  if (engine.length > 0) return;
+function* someEngine({ engine, listen }: Values) {
+  // In a fleet it may be a door to the others' engines.
+  if (engine.length > 0 || listen.gossip !== undefined) return;
   yield {
     message: "there is no [[engine]], so every request will be refused with no_endpoint",
     hint: 'write [[engine]] with tier, kind and url, such as "gold", "vllm" and "http://127.0.0.1:8000"',
@@ -150,7 +192,9 @@ function* aliasesAreNames({ aliases }: Values, sources: Sources) {
   }
 }
 
-function* aliasesLeadSomewhere({ aliases, engine }: Values, sources: Sources) {
+function* aliasesLeadSomewhere({ aliases, engine, listen }: Values, sources: Sources) {
+  // A peer may have what this host has not.
+  if (listen.gossip !== undefined) return;
   for (const [name, { tier, model }] of Object.entries(aliases)) {
     const serving = engine.filter((one) => one.tier === tier);
     if (serving.length === 0) {

@@ -2,32 +2,50 @@
 // the environment's names, print-config and docs/configuration.md are all read off it.
 
 import { z } from "zod";
+import { cacheBounds } from "../base/cache-bounds.ts";
 import { engineKinds } from "../engines/engine.ts";
 import { tiers } from "../fleet/endpoint.ts";
+import { actionsMost, picks } from "../intents/archetype.ts";
 import { balancerNames } from "../routing/balancers/balancers.ts";
 import { slaClasses } from "../routing/sla.ts";
 import { logLevels } from "../telemetry/log.ts";
 import { optional, section, setting } from "./declare.ts";
 import {
   address,
+  advertised,
   byteSize,
   choice,
   filePath,
+  finiteNumber,
   folderPath,
   listOf,
+  longText,
   maybeEmptyListOf,
+  number,
+  onlyTrue,
   origin,
+  seed,
   serverUrl,
+  share,
   text,
   wholeNumber,
+  word,
   yesNo,
+  yesNoReversed,
 } from "./kinds.ts";
+import { onceHere } from "./later.ts";
+import type { Table } from "./path.ts";
 
 /** An engine sits on a GPU; bronze is not a place for one, only the last rung of a ladder. */
 const engineTiers = ["gold", "silver"] as const satisfies readonly (typeof tiers)[number][];
 
 /** No request lives longer than ten minutes, whatever its caller asks for. */
 const longestMs = 600_000;
+
+const longestKeptMs = cacheBounds.ttlSeconds.to * 1000;
+
+/** Of one feature. Each bucket multiplies the situations, and with them the misses: more is a slip. */
+const bucketsMost = 256;
 
 const name = () =>
   text('a name of letters, digits, ".", "_" and "-", at most 64 long', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
@@ -118,9 +136,154 @@ const alias = section("A model name that callers may use, and what it means here
   }),
 });
 
+const feature = section(
+  "One thing that an NPC of the archetype sees, by exactly one of `buckets`, `bool` and `oneof`; at most 32 of them. " +
+    "Their order is the order of the situation code. Names are letters, digits, `_` and `-`, a letter first, at most 64 long.",
+  {
+    buckets: optional(
+      listOf(
+        finiteNumber(),
+        `a list of 1 to ${bucketsMost - 1} ascending numbers, such as [0.2, 0.5, 0.8]`,
+        bucketsMost - 1,
+      ),
+      {
+        about:
+          "A number, by the edges of its buckets: n edges make n + 1 buckets, and an edge belongs to the upper one.",
+        example: [0.2, 0.5, 0.8],
+      },
+    ),
+    unit: optional(word("a unit of measure"), {
+      about: "What the numbers count, for the prompt. Only with `buckets`.",
+      example: "m",
+    }),
+    bool: optional(onlyTrue(), { about: "Yes or no.", example: true }),
+    oneof: optional(
+      listOf(
+        word("a value"),
+        `a list of 1 to ${bucketsMost} different texts, such as ["clear", "rain"]`,
+        bucketsMost,
+      ),
+      { about: "One of a few words.", example: ["clear", "rain", "fog"] },
+    ),
+  },
+);
+
+const archetype = section(
+  "A kind of NPC: what it sees and what it may do. At most 1024 of them; names as those of features.",
+  {
+    prompt: setting(longText(16), {
+      about:
+        "The stable part of the prompt: who the NPC is and what it is after. What it sees and its actions are added.",
+      example: "A castle guard. Keeps the gate, avoids needless fights.",
+    }),
+    actions: setting(
+      listOf(
+        word("an action"),
+        `a list of 1 to ${actionsMost} different actions, such as ["patrol", "flee"]`,
+        actionsMost,
+      ),
+      {
+        about: "What it may do. Each is a letter in the engine's answer, and vLLM tells the odds of 20.",
+        example: ["patrol", "flee"],
+      },
+    ),
+    default: setting(text("the name of one of its actions", /./), {
+      about: "The action when no answer is known in time; one of `actions`.",
+      example: "patrol",
+      whenMissing: defaultHint,
+    }),
+    pick: setting(choice(picks), {
+      about:
+        "`best`: the likeliest action. `sample`: drawn from the odds, seeded by the NPC, so that a crowd differs.",
+      fallback: "best",
+    }),
+    temperature: setting(number(0, 2), {
+      about: "Of the engine's sampling; it shapes the odds that `sample` draws from.",
+      fallback: 0,
+    }),
+    model: optional(text("the name of a model", /^\S+$/), {
+      about: "Whom to ask: a model, an alias or a tier.",
+      otherwise: "whatever the ladder of `realtime` serves",
+      example: "gold",
+    }),
+    ttl_ms: optional(wholeNumber(1, longestKeptMs, "milliseconds"), {
+      about: "How long an answer of its is fresh.",
+      otherwise: "`ttl_ms` of `[intents]`",
+      example: 1000,
+    }),
+    stale_ms: optional(wholeNumber(0, longestKeptMs, "milliseconds"), {
+      about: "How much longer it still answers, while a new one is fetched behind.",
+      otherwise: "`stale_ms` of `[intents]`",
+      example: 10_000,
+    }),
+    feature: z.record(z.string(), feature),
+  },
+  `[intents.archetype.guard]
+prompt = """
+A castle guard. Keeps the gate, avoids needless fights."""
+actions = ["patrol", "investigate", "attack", "flee"]
+default = "patrol"
+
+[intents.archetype.guard.feature]
+threat = { buckets = [0.2, 0.5, 0.8] }
+player_distance = { buckets = [2, 5, 10, 20], unit = "m" }
+alerted = { bool = true }
+weather = { oneof = ["clear", "rain", "fog"] }`,
+);
+
+/** The default can only be one of these, so they are worth repeating. */
+function defaultHint({ actions }: Table): string | undefined {
+  const known = Array.isArray(actions) ? actions.filter((action) => typeof action === "string") : [];
+  const [first, ...others] = known.map((action) => JSON.stringify(action));
+  if (first === undefined) return undefined;
+  return `add default = ${first}${others.length === 0 ? "" : `, or another of its actions: ${others.join(", ")}`}`;
+}
+
+/** A list of more is no longer written by hand; and who knows one host is told of the others. */
+const seedsMost = 64;
+
+const cluster = section("The routers that act as one. Without `listen.gossip` this router stays alone.", {
+  fleet: optional(name(), {
+    about: "The name of the fleet, the same on all its routers. Two fleets never merge.",
+    otherwise: "must be written where `listen.gossip` is",
+    example: "bodybroker-prod",
+  }),
+  seeds: setting(
+    maybeEmptyListOf(
+      seed(),
+      'a list of other routers\' gossip addresses, such as ["10.0.1.11:8012", "dns:tierline.internal:8012"]',
+      seedsMost,
+    ),
+    {
+      about:
+        "Where to look for the other routers: `HOST:PORT`, or `dns:NAME:PORT` for all that the DNS says of a full name, be it SRV records, which bring their own ports, or addresses. All routers may have the same list; one that can be reached is enough.",
+      fallback: [],
+    },
+  ),
+  advertise: optional(advertised(), {
+    about:
+      "The host where the others reach this router, and the port of its public listener where that is another one outside.",
+    otherwise: "the address of this machine that leads to the seeds, and the ports that it listens on",
+    example: "10.0.1.10",
+  }),
+  secret_file: optional(filePath(), {
+    about:
+      "A file with the secret of the fleet, the same on all its routers; during a change two lines, the one to sign with first. Read again on SIGHUP.",
+    otherwise: "must be written where `listen.gossip` is",
+    example: "/etc/tierline/gossip.key",
+  }),
+});
+
 export const configSchema = z.strictObject({
   host: section("This machine.", {
     name: setting(name(), { about: "Its name in the fleet.", otherwise: "the host name", example: "gold-1" }),
+    ...onceHere(["host", "zone"], {
+      zone: optional(name(), {
+        about: "Where it stands. Among peers with equal room those of the same zone are preferred.",
+        otherwise: "the EC2 availability zone, elsewhere none",
+        example: "us-east-1a",
+      }),
+    }),
   }),
   listen: section("Where the router listens. Port 0 takes a free one.", {
     public: setting(address(), {
@@ -132,6 +295,14 @@ export const configSchema = z.strictObject({
       about: "For operators: `/api/*`, health, metrics. Not on loopback it needs `auth.admin_token_file`.",
       fallback: "127.0.0.1:8011",
       flag: "admin-listen",
+    }),
+    ...onceHere(["listen", "gossip"], {
+      gossip: optional(address(), {
+        about:
+          "For the other routers of the fleet. Needs `fleet` and `secret_file` of `[cluster]`, and `listen.public` where they can reach it.",
+        otherwise: "no cluster",
+        example: "0.0.0.0:8012",
+      }),
     }),
   }),
   auth: section("Who may call.", {
@@ -209,6 +380,61 @@ export const configSchema = z.strictObject({
     gold: tier("Small models, answers inside a frame.", 16),
     silver: tier("Larger models, answers inside a breath.", 250),
   }),
+  intents: section("NPC intents: what an NPC does now, answered from memory within a frame.", {
+    deadline_ms: setting(wholeNumber(1, 10_000, "milliseconds"), {
+      about:
+        "How long an intent may take, where its caller sets no deadline. Then the archetype's default answers.",
+      fallback: 14,
+    }),
+    ttl_ms: setting(wholeNumber(1, longestKeptMs, "milliseconds"), {
+      about: "How long an answer is fresh.",
+      fallback: 1000,
+    }),
+    stale_ms: setting(wholeNumber(0, longestKeptMs, "milliseconds"), {
+      about: "How much longer it still answers, while a new one is fetched behind.",
+      fallback: 10_000,
+    }),
+    max_entries: setting(wholeNumber(cacheBounds.entries.from, cacheBounds.entries.to), {
+      about: "Situations that are remembered; the one that was not asked for longest goes first.",
+      fallback: 1_000_000,
+    }),
+    max_bytes: setting(byteSize(`${cacheBounds.memoryMb.from}MB`, `${cacheBounds.memoryMb.to}MB`), {
+      about: "The memory that they may take.",
+      fallback: "256MB",
+    }),
+    engine_share: setting(share(), {
+      about:
+        "The share of an engine's slots that intents may hold together, one slot at least. The rest stays for dialogue.",
+      fallback: 0.5,
+    }),
+    archetype: z.record(z.string(), archetype),
+  }),
+  cache: section("Caches of whole answers.", {
+    result: section("Answers of async and of deterministic requests: not streamed, `temperature` 0.", {
+      enabled: setting(yesNo(), {
+        about:
+          "Whether answers are kept at all. `DISABLE_RESULT_CACHE=true` (or `1`, `yes`) means false here.",
+        fallback: true,
+        alsoEnv: { name: "DISABLE_RESULT_CACHE", fromText: yesNoReversed },
+      }),
+      ttl_seconds: setting(number(cacheBounds.ttlSeconds.from, cacheBounds.ttlSeconds.to, "seconds"), {
+        about: "How long an answer is kept.",
+        fallback: 60,
+        alsoEnv: { name: "CACHE_TTL_SECONDS" },
+      }),
+      max_entries: setting(wholeNumber(cacheBounds.entries.from, cacheBounds.entries.to), {
+        about: "Answers that are kept; the one that was not asked for longest goes first.",
+        fallback: 1000,
+        alsoEnv: { name: "CACHE_MAX_SIZE" },
+      }),
+      max_memory_mb: setting(number(cacheBounds.memoryMb.from, cacheBounds.memoryMb.to, "megabytes"), {
+        about: "The memory that they may take. A megabyte is 1,000,000 bytes.",
+        fallback: 512,
+        alsoEnv: { name: "CACHE_MAX_MEMORY_MB" },
+      }),
+    }),
+  }),
+  ...onceHere(["cluster"], { cluster: z.optional(cluster) }),
   state: section("What the router keeps on disk.", {
     dir: setting(folderPath(), {
       about: "Its folder, for one router only.",

@@ -1,5 +1,7 @@
 // Reads the files that the configuration names: keys, tokens, certificates. At start, and again on SIGHUP.
 
+import { readGossipKeys } from "../host/gossip-keys.ts";
+import type { SealKeys } from "../host/sealed-message.ts";
 import type { ApiKey } from "./keys-file.ts";
 import { readKeys } from "./keys-file.ts";
 import type { Path } from "./path.ts";
@@ -19,6 +21,8 @@ export interface Secrets {
   readonly keys: readonly ApiKey[];
   readonly adminToken?: string;
   readonly tls?: TlsFiles;
+  /** The secrets of the fleet, where there is a gossip listener. */
+  readonly gossipKeys?: SealKeys;
   /** By the engine's index. */
   readonly engineKeys: ReadonlyMap<number, string>;
 }
@@ -56,6 +60,16 @@ export function readSecrets(values: Values, sources: Sources, readFile: ReadFile
     return undefined;
   };
 
+  const sealKeys = (file: string | undefined): SealKeys | undefined => {
+    const path = ["cluster", "secret_file"];
+    const text = contents(path, file);
+    if (text === undefined) return undefined;
+    const reading = readGossipKeys(text);
+    if (reading.ok) return reading.keys;
+    errors.push(sources.problem(path, `${sources.called(path)}: ${file} ${reading.why}`, reading.hint));
+    return undefined;
+  };
+
   const { auth, tls } = values;
   const keysFile = auth.mode === "keys" ? auth.keys_file : undefined;
   const keysText = contents(["auth", "keys_file"], keysFile);
@@ -65,6 +79,7 @@ export function readSecrets(values: Values, sources: Sources, readFile: ReadFile
   const adminToken = secret(["auth", "admin_token_file"], auth.admin_token_file);
   const cert = pem(["tls", "cert_file"], tls.cert_file, "-----BEGIN CERTIFICATE-----");
   const key = pem(["tls", "key_file"], tls.key_file, "-----BEGIN PRIVATE KEY-----");
+  const gossipKeys = sealKeys(values.listen.gossip && values.cluster?.secret_file);
   const engineKeys = new Map<number, string>();
   values.engine.forEach(({ api_key_file }, index) => {
     const apiKey = secret(["engine", index, "api_key_file"], api_key_file);
@@ -78,6 +93,7 @@ export function readSecrets(values: Values, sources: Sources, readFile: ReadFile
       keys: keys?.ok ? keys.keys : [],
       ...(adminToken === undefined ? {} : { adminToken }),
       ...(cert === undefined || key === undefined ? {} : { tls: { cert, key } }),
+      ...(gossipKeys === undefined ? {} : { gossipKeys }),
       engineKeys,
     },
   };

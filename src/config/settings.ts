@@ -1,8 +1,8 @@
 // The table of settings as a list: every section and every setting that the schema declares, in its order.
 
 import { z } from "zod";
-import type { SettingNote } from "./declare.ts";
-import { aboutSection, noteOf } from "./declare.ts";
+import type { SectionNote, SettingNote } from "./declare.ts";
+import { noteOf, sectionNoteOf } from "./declare.ts";
 import type { Kind } from "./kinds.ts";
 import type { Path, Table } from "./path.ts";
 import { isTable, valueAt } from "./path.ts";
@@ -19,20 +19,41 @@ export interface Setting extends SettingNote {
   readonly optional: boolean;
 }
 
-export interface Section {
+export interface Section extends SectionNote {
   readonly pattern: Pattern;
   /** `list`: written `[[so]]`, any number of times. `map`: its keys are names that people choose. */
   readonly shape: "table" | "list" | "map";
-  readonly about: string;
 }
 
 const found = walk(configSchema, []);
 export const settings: readonly Setting[] = found.settings;
 export const sections: readonly Section[] = found.sections;
 
-/** The environment variable that sets it; none inside lists and maps. */
-export const variableOf = (pattern: Pattern): string | undefined =>
-  pattern.includes(each) ? undefined : `TIERLINE_${pattern.join("_").toUpperCase()}`;
+/** A variable of the environment that sets a setting. */
+export interface Variable {
+  readonly name: string;
+  readonly fromText: (text: string) => unknown;
+}
+
+/** The variables that set it, the one that wins first; none inside lists and maps. */
+export function variablesOf({ pattern, kind, alsoEnv }: Setting): readonly Variable[] {
+  if (pattern.includes(each)) return [];
+  const own = { name: `TIERLINE_${pattern.join("_").toUpperCase()}`, fromText: kind.fromText };
+  return alsoEnv === undefined ? [own] : [own, { fromText: kind.fromText, ...alsoEnv }];
+}
+
+/** The tables of a section: itself, or each of those that it lists or names. */
+export const tablesOf = ({ pattern, shape }: Section): Pattern =>
+  shape === "table" ? pattern : [...pattern, each];
+
+/** What stands directly in the section's tables. */
+export function settingsOf(section: Section): Setting[] {
+  const table = tablesOf(section);
+  return settings.filter(
+    ({ pattern }) =>
+      pattern.length === table.length + 1 && table.every((step, index) => step === pattern[index]),
+  );
+}
 
 /** The setting that the path leads to or into: `sla.realtime.ladder[1]` is part of `sla.realtime.ladder`. */
 export const settingAt = (path: Path): Setting | undefined =>
@@ -83,7 +104,7 @@ function walk(schema: z.core.$ZodType, pattern: Pattern, optional = false): Walk
   if (schema instanceof z.ZodRecord) return walkMany(schema.valueType, pattern, "map");
   if (!(schema instanceof z.ZodObject)) throw new Error(`no note for the setting ${pattern.join(".")}`);
   const parts = Object.entries(schema.shape).map(([key, part]) => walk(part, [...pattern, key]));
-  const own: Section = { pattern, shape: "table", about: aboutSection(schema) };
+  const own: Section = { pattern, shape: "table", ...sectionNoteOf(schema) };
   return {
     settings: parts.flatMap((part) => part.settings),
     sections: [...(pattern.length === 0 ? [] : [own]), ...parts.flatMap((part) => part.sections)],
@@ -92,6 +113,7 @@ function walk(schema: z.core.$ZodType, pattern: Pattern, optional = false): Walk
 
 function walkMany(item: z.core.$ZodType, pattern: Pattern, shape: "list" | "map"): Walked {
   const inner = walk(item, [...pattern, each]);
-  const own: Section = { pattern, shape, about: aboutSection(item) };
-  return { settings: inner.settings, sections: [own] };
+  const own: Section = { pattern, shape, ...sectionNoteOf(item) };
+  // The item's section is the list's or the map's own; what is left are the sections within it.
+  return { settings: inner.settings, sections: [own, ...inner.sections.slice(1)] };
 }

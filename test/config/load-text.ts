@@ -4,12 +4,12 @@ import { loadConfig } from "../../src/config/load.ts";
 import { problemText } from "../../src/config/problem.ts";
 import type { ConfigSources } from "../../src/config/read-values.ts";
 
-type Given = Partial<Pick<ConfigSources, "env" | "flags">> & {
+type Given = Partial<Pick<ConfigSources, "env" | "flags" | "zone">> & {
   readonly files?: Readonly<Record<string, string>>;
 };
 
 /** The text stands in `tierline.toml`; without one there is no file at all. */
-export function loadText(text: string | undefined, { env = {}, flags = {}, files = {} }: Given = {}) {
+export function loadText(text: string | undefined, { env = {}, flags = {}, files = {}, zone }: Given = {}) {
   const disk = new Map(Object.entries(files));
   if (text !== undefined) disk.set("tierline.toml", text);
   return loadConfig({
@@ -17,6 +17,7 @@ export function loadText(text: string | undefined, { env = {}, flags = {}, files
     env,
     flags,
     hostname: "gold-1",
+    zone,
     readFile: (path) => diskFile(disk, path),
   });
 }

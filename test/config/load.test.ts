@@ -2,14 +2,18 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { loadConfig } from "../../src/config/load.ts";
 import { problemText } from "../../src/config/problem.ts";
+import { intentRefusals } from "./intent-refusals.cases.ts";
 import { complaints, engine, loadText } from "./load-text.ts";
 import { refusals, warnings } from "./refusals.cases.ts";
 
 describe("loadConfig refuses", () => {
-  test.each(refusals.map((refusal) => [refusal.situation, refusal] as const))("%s", (_, refusal) => {
-    expect(loadText(refusal.text, refusal).ok).toBe(false);
-    expect(complaints(refusal.text, refusal)).toEqual([...refusal.says]);
-  });
+  test.each([...refusals, ...intentRefusals].map((refusal) => [refusal.situation, refusal] as const))(
+    "%s",
+    (_, refusal) => {
+      expect(loadText(refusal.text, refusal).ok).toBe(false);
+      expect(complaints(refusal.text, refusal)).toEqual([...refusal.says]);
+    },
+  );
 });
 
 describe("loadConfig accepts with a warning", () => {
@@ -43,6 +47,14 @@ describe("loadConfig", () => {
           gold: { targetP95Ms: 16, balancer: "least-pressure" },
           silver: { targetP95Ms: 250, balancer: "least-pressure" },
         },
+        intents: {
+          deadlineMs: 14,
+          maxEntries: 1_000_000,
+          maxBytes: 256_000_000,
+          engineShare: 0.5,
+          archetypes: [],
+        },
+        cache: { result: { enabled: true, ttlMs: 60_000, maxEntries: 1000, maxBytes: 512_000_000 } },
         state: { dir: "./.tierline" },
         drain: { deadlineMs: 8000 },
       },
@@ -164,6 +176,146 @@ origins = ["*"]
         state: { dir: "/var/lib/tierline" },
       },
     });
+  });
+
+  test("reads archetypes, their features in the file's order, and lets each keep its own times", () => {
+    const text = `${engine}
+[intents]
+deadline_ms = 8
+ttl_ms = 2000
+max_entries = 50
+max_bytes = "1MB"
+engine_share = 0.25
+[intents.archetype.guard]
+prompt = """
+A castle guard.
+Keeps the gate."""
+actions = ["patrol", "take cover"]
+default = "patrol"
+pick = "sample"
+temperature = 0.7
+model = "gold"
+stale_ms = 0
+[intents.archetype.guard.feature]
+weather = { oneof = ["clear", "rain"] }
+alerted = { bool = true }
+threat = { buckets = [-0.5, 0, 1e3], unit = "points" }
+[intents.archetype.guard.feature.far]
+buckets = [2]
+[intents.archetype.cat]
+prompt = "A cat."
+actions = ["sleep"]
+default = "sleep"
+ttl_ms = 60_000
+`;
+    const loaded = loadText(text);
+    if (!loaded.ok) throw new Error(loaded.errors.map(problemText).join("\n"));
+    expect(loaded.warnings).toEqual([]);
+    expect(loaded.config.intents).toEqual({
+      deadlineMs: 8,
+      maxEntries: 50,
+      maxBytes: 1_000_000,
+      engineShare: 0.25,
+      archetypes: [
+        {
+          name: "guard",
+          prompt: "A castle guard.\nKeeps the gate.",
+          actions: ["patrol", "take cover"],
+          defaultAction: "patrol",
+          pick: "sample",
+          temperature: 0.7,
+          model: "gold",
+          ttlMs: 2000,
+          staleMs: 0,
+          features: [
+            { kind: "oneof", name: "weather", values: ["clear", "rain"] },
+            { kind: "bool", name: "alerted" },
+            { kind: "buckets", name: "threat", edges: [-0.5, 0, 1000], unit: "points" },
+            { kind: "buckets", name: "far", edges: [2], unit: undefined },
+          ],
+        },
+        {
+          name: "cat",
+          prompt: "A cat.",
+          actions: ["sleep"],
+          defaultAction: "sleep",
+          pick: "best",
+          temperature: 0,
+          model: undefined,
+          ttlMs: 60_000,
+          staleMs: 10_000,
+          features: [],
+        },
+      ],
+    });
+  });
+
+  test("takes situations up to the last that a number can name", () => {
+    const edges = Array.from({ length: 255 }, (_, edge) => edge).join(", ");
+    const features = Array.from({ length: 6 }, (_, n) => `f${n} = { buckets = [${edges}] }\n`).join("");
+    const bools = Array.from({ length: 5 }, (_, n) => `b${n} = { bool = true }\n`).join("");
+    const text = `[intents.archetype.a]
+prompt = "x"
+actions = ["x"]
+default = "x"
+[intents.archetype.a.feature]
+${features}${bools}`;
+    expect(loadText(text).ok).toBe(true);
+  });
+
+  const oldNames = {
+    DISABLE_RESULT_CACHE: "1",
+    CACHE_MAX_SIZE: "20",
+    CACHE_MAX_MEMORY_MB: "1.5",
+    CACHE_TTL_SECONDS: "30",
+  };
+  const resultCacheOf = (text: string, env: Record<string, string>) => {
+    const loaded = loadText(text, { env });
+    return loaded.ok ? loaded.config.cache.result : loaded.errors;
+  };
+
+  test("lets the result cache's older variables win over the file", () => {
+    const text = "[cache.result]\nenabled = true\nttl_seconds = 5\nmax_entries = 7\nmax_memory_mb = 9\n";
+    expect(resultCacheOf(text, {})).toEqual({
+      enabled: true,
+      ttlMs: 5000,
+      maxEntries: 7,
+      maxBytes: 9_000_000,
+    });
+    expect(resultCacheOf(text, oldNames)).toEqual({
+      enabled: false,
+      ttlMs: 30_000,
+      maxEntries: 20,
+      maxBytes: 1_500_000,
+    });
+  });
+
+  test("lets TIERLINE_ variables win over the older ones", () => {
+    const env = {
+      TIERLINE_CACHE_RESULT_ENABLED: "true",
+      TIERLINE_CACHE_RESULT_MAX_ENTRIES: "21",
+      TIERLINE_CACHE_RESULT_MAX_MEMORY_MB: "3",
+      TIERLINE_CACHE_RESULT_TTL_SECONDS: "31",
+      ...oldNames,
+    };
+    expect(resultCacheOf("", env)).toEqual({
+      enabled: true,
+      ttlMs: 31_000,
+      maxEntries: 21,
+      maxBytes: 3_000_000,
+    });
+  });
+
+  test.each([
+    ["true", false],
+    ["YES", false],
+    ["1", false],
+    ["false", true],
+    ["no", true],
+    ["0", true],
+    ["", true],
+  ])("reads DISABLE_RESULT_CACHE=%s as enabled: %p", (written, enabled) => {
+    expect(resultCacheOf("", { DISABLE_RESULT_CACHE: written })).toMatchObject({ enabled });
   });
 
   test("shortens an unwritten first byte to a shorter whole", () => {

@@ -96,22 +96,11 @@ export const refusals: readonly Refusal[] = [
   },
   {
     situation: "tables of a later version",
-    text: "[cluster]\n[cache.result]\n[jobs]\n[intents.archetype.guard]\n[tier.bronze]\n[auth.key.lobby]\n",
+    text: "[jobs]\n[tier.bronze]\n[auth.key.lobby]\n",
     says: [
-      `tierline.toml:1:2: unknown table [cluster]\n  ${notYet}`,
-      `tierline.toml:2:2: unknown table [cache]\n  ${notYet}`,
-      `tierline.toml:3:2: unknown table [jobs]\n  ${notYet}`,
-      `tierline.toml:4:2: unknown table [intents]\n  ${notYet}`,
-      `tierline.toml:5:7: unknown table [tier.bronze]\n  ${notYet}`,
-      `tierline.toml:6:7: unknown table [auth.key]\n  ${notYet}`,
-    ],
-  },
-  {
-    situation: "keys of a later version",
-    text: '[host]\nzone = "a"\n[listen]\ngossip = "0.0.0.0:8012"\n',
-    says: [
-      `tierline.toml:2:1: unknown key zone in [host]\n  ${notYet}`,
-      `tierline.toml:4:1: unknown key gossip in [listen]\n  ${notYet}`,
+      `tierline.toml:1:2: unknown table [jobs]\n  ${notYet}`,
+      `tierline.toml:2:7: unknown table [tier.bronze]\n  ${notYet}`,
+      `tierline.toml:3:7: unknown table [auth.key]\n  ${notYet}`,
     ],
   },
 
@@ -209,6 +198,32 @@ export const refusals: readonly Refusal[] = [
     says: [
       'TIERLINE_SLA_REALTIME_TOTAL_MS must be a whole number of milliseconds from 1 to 600000, not "soon"',
     ],
+  },
+  {
+    situation: "bad values in variables that are older than tierline",
+    text: "",
+    env: {
+      DISABLE_RESULT_CACHE: "maybe",
+      CACHE_MAX_SIZE: "1.5",
+      CACHE_MAX_MEMORY_MB: "lots",
+      CACHE_TTL_SECONDS: "0",
+    },
+    says: [
+      'DISABLE_RESULT_CACHE must be true or false, not "maybe"',
+      "CACHE_TTL_SECONDS must be a number of seconds from 0.001 to 31536000, not 0",
+      'CACHE_MAX_SIZE must be a whole number from 1 to 10000000, not "1.5"',
+      'CACHE_MAX_MEMORY_MB must be a number of megabytes from 0.001 to 1000000, not "lots"',
+    ],
+  },
+  {
+    situation: "a share that is none",
+    text: "[intents]\nengine_share = 1.5\n",
+    says: ["tierline.toml:2:16: intents.engine_share must be a number above 0 and at most 1, not 1.5"],
+  },
+  {
+    situation: "a key of a cache outside its table",
+    text: "[cache]\nenabled = false\n",
+    says: ["tierline.toml:2:1: unknown key enabled in [cache]\n  enabled belongs in [cache.result]"],
   },
   {
     situation: "a bad flag",
@@ -357,17 +372,50 @@ export const warnings: readonly Refusal[] = [
     ],
   },
   {
+    situation: "an archetype that asks a model which nobody lists",
+    text: `${engine}models = ["a"]
+[intents.archetype.guard]
+prompt = "A guard."
+actions = ["patrol"]
+default = "patrol"
+model = "b"
+[intents.archetype.merchant]
+prompt = "A merchant."
+actions = ["sell"]
+default = "sell"
+model = "silver"
+[intents.archetype.dragon]
+prompt = "A dragon."
+actions = ["sleep"]
+default = "sleep"
+model = "npc-fast"
+[aliases]
+npc-fast = { tier = "gold" }
+`,
+    says: [
+      "tierline.toml:10:9: the archetype guard asks b, which no engine lists under models\n  name a model, an alias or a tier; until then its default answers",
+    ],
+  },
+  {
+    situation: "a setting's two variables, both set",
+    text: engine,
+    env: { TIERLINE_CACHE_RESULT_MAX_ENTRIES: "5", CACHE_MAX_SIZE: "6" },
+    says: [
+      "CACHE_MAX_SIZE does nothing, because TIERLINE_CACHE_RESULT_MAX_ENTRIES is set too\n  take out one of the two",
+    ],
+  },
+  {
     situation: "unknown variables",
     text: engine,
     env: {
       TIERLINE_LOG_LEVLE: "x",
-      TIERLINE_CLUSTER_FLEET: "x",
+      TIERLINE_JOBS_MAX_QUEUED: "x",
       TIERLINE_ADMIN: "x",
       TIERLINE_CONFIG: "x",
       PATH: "x",
     },
     says: [
-      "TIERLINE_CLUSTER_FLEET is no setting of tierline and does nothing\n  this version of tierline does not have it yet; take it out until yours does",
+      "TIERLINE_JOBS_MAX_QUEUED is no setting of tierline and does nothing\n  this version of tierline does not have it yet; take it out until yours does",
       "TIERLINE_LOG_LEVLE is no setting of tierline and does nothing\n  did you mean TIERLINE_LOG_LEVEL?",
     ],
   },
