@@ -2,16 +2,15 @@
 
 import {
   closeSync,
-  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
+import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { libc } from "./libc.ts";
 
@@ -19,15 +18,27 @@ import { libc } from "./libc.ts";
 export const adminUrlFile = "admin.url";
 
 export interface StateDir {
-  /** After this the file is the new one, across a crash too; if it could not be written, it is still the old one. */
-  writeFile(name: string, text: string): Written;
+  /**
+   * After this the file is the new one, across a crash too; if it could not be written, or `stop` came first, it is
+   * still the old one.
+   */
+  writeFile(name: string, content: string | Uint8Array, stop?: AbortSignal): Promise<Written>;
+  /** A file of more than `mostBytes` is not read. */
+  readFile(name: string, mostBytes: number): Promise<FileRead>;
+  /** Renames it to `NAME.set-aside`, in place of an earlier one, for somebody to look at. */
+  setAside(name: string): Written;
   /** It may be gone already. */
-  remove(name: string): void;
+  remove(name: string): Written;
   /** Lets the next router in. */
   close(): void;
 }
 
 export type Written = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+export type FileRead =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly why: "missing" | "too-large" }
+  | { readonly ok: false; readonly why: "unreadable"; readonly message: string };
 
 export type Opened =
   | { readonly ok: true; readonly state: StateDir }
@@ -58,39 +69,61 @@ export function openStateDir(dir: string): Opened {
 
 function stateDir(dir: string, lock: number): StateDir {
   return {
-    writeFile(name, text) {
-      const unfinished = join(dir, `${name}.unfinished`);
+    async writeFile(name, content, stop) {
+      const path = join(dir, name);
+      const unfinished = `${path}.unfinished`;
       try {
-        const file = openSync(unfinished, "w", 0o600);
+        const file = await open(unfinished, "w", 0o600);
         try {
-          // Not writeSync, which may write a part and be content.
-          writeFileSync(file, text);
-          fsyncSync(file);
+          // Not write, which may write a part and be content.
+          await file.writeFile(content);
+          await file.sync();
         } finally {
-          closeSync(file);
+          await file.close();
         }
-        renameSync(unfinished, join(dir, name));
+        if (stop?.aborted) return { ok: false, message: `Cannot write ${path}: it took too long.` };
+        await rename(unfinished, path);
         // The new name is in the directory, which is written apart from the file.
-        syncDirectory(dir);
+        await syncDirectory(dir);
         return { ok: true };
       } catch (error) {
-        return { ok: false, message: `Cannot write ${join(dir, name)}: ${reasonOf(error)}.` };
+        return { ok: false, message: `Cannot write ${path}: ${reasonOf(error)}.` };
       }
     },
-    remove(name) {
+    async readFile(name, mostBytes) {
+      const path = join(dir, name);
       try {
-        rmSync(join(dir, name), { force: true });
+        const file = await open(path, "r");
+        try {
+          const { size } = await file.stat();
+          return size > mostBytes
+            ? { ok: false, why: "too-large" }
+            : { ok: true, bytes: await file.readFile() };
+        } finally {
+          await file.close();
+        }
       } catch (error) {
-        // On a disk that has become read-only it stays, and whoever reads it finds nobody there.
-        reasonOf(error);
+        if (errorCode(error) === "ENOENT") return { ok: false, why: "missing" };
+        return { ok: false, why: "unreadable", message: `Cannot read ${path}: ${reasonOf(error)}.` };
       }
     },
+    setAside: (name) => attempt("rename", join(dir, name), (path) => renameSync(path, `${path}.set-aside`)),
+    remove: (name) => attempt("remove", join(dir, name), (path) => rmSync(path, { force: true })),
     close() {
       // The file stays: whoever removed it could remove the one that the next router has just locked.
       ftruncateSync(lock, 0);
       closeSync(lock);
     },
   };
+}
+
+function attempt(verb: string, path: string, act: (path: string) => void): Written {
+  try {
+    act(path);
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, message: `Cannot ${verb} ${path}: ${reasonOf(error)}.` };
+  }
 }
 
 const LOCK_EX = 2;
@@ -127,12 +160,12 @@ function heldBy(dir: string, pid: number | undefined): string {
   return `${other} already uses the state.dir ${dir}. Stop it, or give this router a state.dir of its own.`;
 }
 
-function syncDirectory(dir: string): void {
-  const handle = openSync(dir, "r");
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, "r");
   try {
-    fsyncSync(handle);
+    await handle.sync();
   } finally {
-    closeSync(handle);
+    await handle.close();
   }
 }
 
@@ -143,6 +176,8 @@ const reasons: Readonly<Record<string, string>> = {
   EEXIST: "there is a file of that name",
   EROFS: "the file system is read-only",
   ENOSPC: "no space left on the device",
+  EISDIR: "it is a folder",
+  EIO: "the device reports an error",
 };
 
 /** What the system said. Anything that is not its refusal is a bug and goes on. */

@@ -105,36 +105,79 @@ describe("openStateDir", () => {
 });
 
 describe("a state directory", () => {
-  test("writes a file whole, replaces it, and leaves nothing else behind", () => {
+  test("writes a file whole, replaces it, and leaves nothing else behind", async () => {
     const dir = place();
     const state = opened(dir);
-    expect(state.writeFile("admin.url", "http://127.0.0.1:1\n")).toEqual({ ok: true });
-    expect(state.writeFile("admin.url", "b\n")).toEqual({ ok: true });
+    expect(await state.writeFile("admin.url", "http://127.0.0.1:1\n")).toEqual({ ok: true });
+    expect(await state.writeFile("admin.url", "b\n")).toEqual({ ok: true });
     expect(readFileSync(join(dir, "admin.url"), "utf8")).toBe("b\n");
     expect(statSync(join(dir, "admin.url")).mode & 0o777).toBe(0o600);
     expect(readdirSync(dir).sort()).toEqual(["admin.url", "lock"]);
     state.close();
   });
 
-  test("keeps the old file and says why when the new one cannot be written", () => {
+  test("keeps the old file and says why when the new one cannot be written", async () => {
     const dir = place();
     const state = opened(dir);
-    state.writeFile("a", "old");
+    await state.writeFile("a", "old");
     // A directory in the way of the unfinished file refuses root too, which permissions would not.
     mkdirSync(join(dir, "a.unfinished"));
-    const written = state.writeFile("a", "new");
+    const written = await state.writeFile("a", "new");
     expect(written).toMatchObject({ ok: false, message: expect.stringContaining(join(dir, "a")) });
     expect(readFileSync(join(dir, "a"), "utf8")).toBe("old");
     state.close();
   });
 
-  test("removes a file, and does not mind that it is gone", () => {
+  test("removes a file, and does not mind that it is gone", async () => {
     const dir = place();
     const state = opened(dir);
-    state.writeFile("a", "x");
-    state.remove("a");
-    state.remove("a");
+    await state.writeFile("a", "x");
+    expect([state.remove("a"), state.remove("a")]).toEqual([{ ok: true }, { ok: true }]);
     expect(readdirSync(dir)).toEqual(["lock"]);
+    // A folder refuses root too, which permissions would not.
+    mkdirSync(join(dir, "a"));
+    expect(state.remove("a")).toMatchObject({ ok: false, message: expect.stringContaining("Cannot remove") });
+    state.close();
+  });
+
+  test("keeps the old file when the writer is stopped before the end", async () => {
+    const dir = place();
+    const state = opened(dir);
+    await state.writeFile("a", "old");
+    const stop = new AbortController();
+    const writing = state.writeFile("a", new Uint8Array(100), stop.signal);
+    stop.abort();
+    expect(await writing).toMatchObject({ ok: false, message: expect.stringContaining("took too long") });
+    expect(readFileSync(join(dir, "a"), "utf8")).toBe("old");
+    state.close();
+  });
+
+  test("reads a file's bytes back, up to a size, and says why not", async () => {
+    const dir = place();
+    const state = opened(dir);
+    await state.writeFile("a", new Uint8Array([1, 2, 255]));
+    expect(await state.readFile("a", 3)).toEqual({ ok: true, bytes: Buffer.from([1, 2, 255]) });
+    expect(await state.readFile("a", 2)).toEqual({ ok: false, why: "too-large" });
+    expect(await state.readFile("b", 3)).toEqual({ ok: false, why: "missing" });
+    mkdirSync(join(dir, "c"));
+    expect(await state.readFile("c", 10_000)).toEqual({
+      ok: false,
+      why: "unreadable",
+      message: `Cannot read ${join(dir, "c")}: it is a folder.`,
+    });
+    state.close();
+  });
+
+  test("sets a file aside, and keeps only the last one", async () => {
+    const dir = place();
+    const state = opened(dir);
+    await state.writeFile("a", "first");
+    expect(state.setAside("a")).toEqual({ ok: true });
+    await state.writeFile("a", "second");
+    expect(state.setAside("a")).toEqual({ ok: true });
+    expect(readdirSync(dir).sort()).toEqual(["a.set-aside", "lock"]);
+    expect(readFileSync(join(dir, "a.set-aside"), "utf8")).toBe("second");
+    expect(state.setAside("a")).toMatchObject({ ok: false });
     state.close();
   });
 });

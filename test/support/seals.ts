@@ -1,0 +1,39 @@
+// Seals of hosts that exist only in a test: nonces are counted, keys are words.
+
+import type { Clock } from "../../src/base/clock.ts";
+import type { SealKeys, Seals } from "../../src/host/sealed-message.ts";
+import { createSeals } from "../../src/host/sealed-message.ts";
+
+export interface SealedHost {
+  readonly name?: string;
+  readonly fleet?: string;
+  readonly keys?: readonly [string, ...string[]];
+  readonly subject?: string;
+  readonly noncesMost?: number;
+  readonly bodyBytesMost?: number;
+}
+
+let nonces = 0;
+
+export function sealsOf(clock: Clock, host: SealedHost = {}): Seals {
+  const { name = "gold-1", fleet = "fleet", keys = ["the-first-secret"] } = host;
+  const keyBytes = keyed(keys);
+  return createSeals({
+    fleet,
+    name,
+    keys: () => keyBytes,
+    subject: host.subject ?? "POST /gossip",
+    bodyBytesMost: host.bodyBytesMost ?? 64 * 1024,
+    noncesMost: host.noncesMost ?? 1000,
+    clock,
+    nonce() {
+      nonces += 1;
+      return nonces.toString(16).padStart(32, "0");
+    },
+  });
+}
+
+export function keyed([first, ...others]: readonly [string, ...string[]]): SealKeys {
+  const bytes = (key: string): Uint8Array => new TextEncoder().encode(key);
+  return [bytes(first), ...others.map(bytes)];
+}
