@@ -29,6 +29,84 @@ export const measures = {
   "rss-idle": { what: "resident memory, idle", unit: "MB", digits: 0 },
   "rss-million": { what: "resident memory after 1,000,000 chats", unit: "MB", digits: 0 },
   "hang-failures": { what: "failures while one of two engines hangs", unit: "of 1,400", digits: 0 },
+  "cache-speed-up": { what: "mean speed-up by the result cache at 70 % repeats", unit: "times", digits: 2 },
+  "cache-miss-cost": {
+    what: "mean latency that the result cache costs, nothing asked twice, engine of 9 ms a token",
+    unit: "%",
+    digits: 2,
+  },
+  "cache-miss-rate-cost": {
+    what: "req/s that the result cache costs, nothing asked twice",
+    unit: "%",
+    digits: 1,
+  },
+  "cache-miss-latency-cost": { what: "the same in p50, one at a time", unit: "%", digits: 1 },
+  "intents-single": { what: "intents as JSON, one a request", unit: "intents/s of a core", digits: 0 },
+  "intents-json-1": { what: "intents as JSON, batches of 1", unit: "intents/s of a core", digits: 0 },
+  "intents-json-16": { what: "intents as JSON, batches of 16", unit: "intents/s of a core", digits: 0 },
+  "intents-json-64": { what: "intents as JSON, batches of 64", unit: "intents/s of a core", digits: 0 },
+  "intents-json-256": { what: "intents as JSON, batches of 256", unit: "intents/s of a core", digits: 0 },
+  "intents-post-1": {
+    what: "intents in frames over POST, batches of 1",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-post-16": {
+    what: "intents in frames over POST, batches of 16",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-post-64": {
+    what: "intents in frames over POST, batches of 64",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-post-256": {
+    what: "intents in frames over POST, batches of 256",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-socket-1": {
+    what: "intents in frames over WebSocket, batches of 1",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-socket-16": {
+    what: "intents in frames over WebSocket, batches of 16",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-socket-64": {
+    what: "intents in frames over WebSocket, batches of 64",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-socket-256": {
+    what: "intents in frames over WebSocket, batches of 256",
+    unit: "intents/s of a core",
+    digits: 0,
+  },
+  "intents-busy": { what: "of its core used by those, the least", unit: "share", digits: 2 },
+  "half-single-p50": { what: "a hit as JSON at half of the most requests, p50", unit: "ms", digits: 3 },
+  "half-single-p99": { what: "the same, p99", unit: "ms", digits: 3 },
+  "half-single-max": { what: "the same, longest", unit: "ms", digits: 2 },
+  "half-single-blind": { what: "of that perhaps the driver's own pause, longest", unit: "ms", digits: 2 },
+  "half-socket-p50": {
+    what: "a frame of 64 hits over WebSocket at half of the most frames, p50",
+    unit: "ms",
+    digits: 3,
+  },
+  "half-socket-p99": { what: "the same, p99", unit: "ms", digits: 3 },
+  "half-socket-max": { what: "the same, longest", unit: "ms", digits: 2 },
+  "half-socket-blind": { what: "of that perhaps the driver's own pause, longest", unit: "ms", digits: 2 },
+  "hung-p50": { what: "an intent that nobody knows while every engine hangs, p50", unit: "ms", digits: 2 },
+  "hung-p99": { what: "an intent that nobody knows while every engine hangs, p99", unit: "ms", digits: 2 },
+  "hung-max": { what: "the same, longest", unit: "ms", digits: 2 },
+  "hung-blind": { what: "of that perhaps the driver's own pause, longest", unit: "ms", digits: 2 },
+  "look-up": { what: "one look-up among 100,000 entries, quietest of five", unit: "ns", digits: 0 },
+  "intents-rss-idle": { what: "resident memory with archetypes, idle", unit: "MB", digits: 0 },
+  "intents-rss-first": { what: "more of it after the first 100,000 entries", unit: "MB", digits: 0 },
+  "intents-rss-next": { what: "more of it after the next 100,000 entries", unit: "MB", digits: 0 },
   "hang-return": { what: "healed engine used again after", unit: "s", digits: 2 },
 } as const satisfies Record<string, Measure>;
 
@@ -36,7 +114,9 @@ export interface Budget {
   readonly measure: MeasureId;
   /** What is judged: our figure over the reference's, minus it, or alone. */
   readonly judge: "ratio" | "difference" | "plain";
-  readonly against?: "haproxy" | "direct";
+  readonly against?: "haproxy" | "direct" | "echo" | "tierline";
+  /** Of the reference, where that is another measure than ours. */
+  readonly of?: MeasureId;
   readonly bound: "at least" | "at most";
   readonly limit: number;
   readonly reason: string;
@@ -134,5 +214,85 @@ export const budgets: readonly Budget[] = [
     limit: 5,
     reason:
       "A hung engine still passes its health check. Silence is seen in about 250 ms and everything in flight is moved, inside the second that a client waits.",
+  },
+  {
+    measure: "cache-speed-up",
+    judge: "plain",
+    bound: "at least",
+    limit: 3,
+    reason:
+      "The three in ten that are new still wait for an engine, so 3.33 is what a free cache could give.",
+  },
+  {
+    measure: "cache-miss-cost",
+    judge: "plain",
+    bound: "at most",
+    limit: 1,
+    reason:
+      "What a question that nobody asked before pays, beside an engine that takes as long as engines do.",
+  },
+  {
+    measure: "cache-miss-rate-cost",
+    judge: "plain",
+    bound: "at most",
+    limit: 10,
+    reason: "Writing the key, hashing it and keeping the answer, at the full speed of one core.",
+  },
+  {
+    measure: "cache-miss-latency-cost",
+    judge: "plain",
+    bound: "at most",
+    limit: 10,
+    reason: "The same where nothing else waits; beside an engine that takes milliseconds it cannot be seen.",
+  },
+  {
+    measure: "intents-single",
+    judge: "ratio",
+    against: "echo",
+    bound: "at least",
+    limit: 0.7,
+    reason: "Bun.serve alone, saying back the JSON that it got: three tenths for knowing what it means.",
+  },
+  {
+    measure: "intents-json-64",
+    judge: "ratio",
+    against: "tierline",
+    of: "intents-single",
+    bound: "at least",
+    limit: 12,
+    reason: "A game server asks for all its NPCs in a tick at once; the request around them is paid once.",
+  },
+  {
+    measure: "intents-socket-64",
+    judge: "ratio",
+    against: "tierline",
+    of: "intents-json-64",
+    bound: "at least",
+    limit: 3,
+    reason: "What writing a frame instead of JSON is worth to a game that does.",
+  },
+  {
+    measure: "intents-socket-64",
+    judge: "ratio",
+    against: "tierline",
+    of: "intents-single",
+    bound: "at least",
+    limit: 40,
+    reason: "The same, beside asking for one NPC at a time.",
+  },
+  {
+    measure: "look-up",
+    judge: "plain",
+    bound: "at most",
+    limit: 350,
+    reason: "A batch of 64 looks up 64 times; beyond this it would show in the frame.",
+  },
+  {
+    measure: "hung-p99",
+    judge: "plain",
+    bound: "at most",
+    limit: 16,
+    reason:
+      "The deadline is 14 ms and the frame 16. 2,000 situations a second that are in no table, and no engine says a word: the default comes in time.",
   },
 ];

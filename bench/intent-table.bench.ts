@@ -154,12 +154,12 @@ function restore() {
   let longest = 0;
   const total = Array.from({ length: rounds }, () => {
     const table = createIntentTable(archetypes, limits, () => now);
-    const restoring = restoreTable(table, bytes, 0, now);
+    const restoring = restoreTable(table, bytes, 0, () => now);
     if (typeof restoring === "string") throw new Error(restoring);
     let ms = 0;
     for (let more = true; more; ) {
       const step = msOf(() => {
-        more = restoring.step(1000, now);
+        more = restoring.step(1000);
       });
       ms += step;
       longest = Math.max(longest, step);

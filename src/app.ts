@@ -16,6 +16,7 @@ import { createAdminApp } from "./http/admin.ts";
 import type { Listener } from "./http/listen.ts";
 import { listen } from "./http/listen.ts";
 import { createPublicApp } from "./http/public.ts";
+import { createSnapshots } from "./snapshots.ts";
 import { createLog } from "./telemetry/log.ts";
 
 export interface ServeOptions {
@@ -30,6 +31,8 @@ const appRule = {
   statusEveryMs: 5000,
   /** What systemd is asked for beyond the drain's own deadline. */
   drainMarginMs: 2000,
+  /** Of the drain deadline, kept for saving the caches: twice what the slowest disk needs. At most half of it. */
+  saveMs: 2000,
   /** Time for the last error events to leave before connections are closed. */
   cutGraceMs: 200,
   /** How long idle connections may close by themselves before they are closed. */
@@ -42,6 +45,12 @@ const say = (text: string): void => void process.stderr.write(text);
 
 /** Runs until it is told to end. Resolves to the exit code. */
 export async function serve({ configPath, flags, env }: ServeOptions): Promise<number> {
+  // A reload that is asked for while the router starts is done when it has started; without a handler it would end it.
+  let reload = (): void => {
+    reloadDue = true;
+  };
+  let reloadDue = false;
+  process.on("SIGHUP", () => reload());
   const load = () =>
     loadConfig({ path: configPath, env, flags, readFile: (file) => readFileSync(file, "utf8") });
   const first = load();
@@ -60,7 +69,14 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
   const { state } = opened;
   const { log, flush } = createLog(config.log.level);
   const notifier = createNotifier(env, systemClock);
-  const router = assemble(first, { clock: systemClock, random: systemRandom, log, build: buildInfo });
+  const router = assemble(first, {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    build: buildInfo,
+    onCacheCleared: (cache) => snapshots.forget(cache),
+  });
+  const snapshots = createSnapshots({ state, clock: systemClock, log, caches: router.savedCaches });
   const { door } = router;
   const { lifecycle } = door;
 
@@ -80,12 +96,13 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     }
   };
   const close = async (): Promise<void> => {
+    // First, so that whoever still waits for an intent gets the default while there is a connection to read it from.
+    router.stop();
     // The last answers are on their way out; a stop at once would cut them.
     const gracefully = Promise.all(listeners.map((listener) => listener.stop(false)));
     const grace = new Promise<void>((resolve) => systemClock.after(appRule.closeGraceMs, resolve));
     await Promise.race([gracefully, grace]);
     await Promise.all(listeners.map((listener) => listener.stop(true)));
-    router.stop();
     state.remove(adminUrlFile);
     state.close();
     flush();
@@ -100,9 +117,11 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
 
   // From here on a signal is a wish, not an accident.
   const ended = Promise.withResolvers<number>();
+  const saving = new AbortController();
   const end = (signal: string): void => {
     if (lifecycle.ending) {
       log.warn({ signal }, "told a second time: ending at once");
+      saving.abort();
       ended.resolve(1);
       return;
     }
@@ -116,17 +135,28 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     notifier.stopping(`draining, ${lifecycle.active} in flight`);
     notifier.extendTimeout(deadlineMs + appRule.drainMarginMs);
     const late = Promise.withResolvers<"late">();
-    const stopTimer = systemClock.after(deadlineMs, () => late.resolve("late"));
-    const result = await Promise.race([lifecycle.idle(), late.promise]);
-    stopTimer();
-    if (result !== "late") return 0;
+    const timeToSave = Promise.withResolvers<void>();
+    const stopTimers = [
+      systemClock.after(deadlineMs - Math.min(appRule.saveMs, deadlineMs / 2), timeToSave.resolve),
+      systemClock.after(deadlineMs, () => late.resolve("late")),
+    ];
+    const idle = lifecycle.idle();
+    // What is in flight may add to the caches, but must not take the time that saving them needs.
+    await Promise.race([idle, timeToSave.promise]);
+    const saved = snapshots
+      .save(saving.signal)
+      .catch((error: unknown) => log.error({ err: error }, "not saved"));
+    const end = await Promise.race([Promise.all([idle, saved]), late.promise]);
+    for (const stop of stopTimers) stop();
+    saving.abort();
+    if (end !== "late" || lifecycle.active === 0) return 0;
     const cut = lifecycle.cutAll();
     log.warn({ cut }, "the drain deadline has passed: what was left has been cut");
     await new Promise<void>((resolve) => systemClock.after(appRule.cutGraceMs, resolve));
     return 1;
   };
 
-  const reload = (): void => {
+  reload = () => {
     notifier.reloading();
     const next = load();
     const errors = next.ok ? needsRestart(config, next.config) : next.errors.map(problemText);
@@ -147,14 +177,13 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
 
   process.on("SIGTERM", () => end("SIGTERM"));
   process.on("SIGINT", () => end("SIGINT"));
-  process.on("SIGHUP", reload);
   // One request's bug must not be every player's outage; it is logged with its stack and counted as ours.
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught exception"));
   process.on("unhandledRejection", (reason) => log.error({ err: reason }, "unhandled rejection"));
 
   await router.acquainted(appRule.acquaintMs);
   if (!lifecycle.ending) lifecycle.enter("ready");
-  const left = state.writeFile(adminUrlFile, `${adminListener.url}\n`);
+  const left = await state.writeFile(adminUrlFile, `${adminListener.url}\n`);
   if (!left.ok) log.warn({ reason: left.message }, "the CLI will need --admin to find this router");
   flush();
   const ready = { msg: "ready", public: publicListener.url, admin: adminListener.url, gossip: null };
@@ -162,6 +191,9 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     `${JSON.stringify({ level: "info", time: new Date().toISOString(), ...ready, ...versionOf() })}\n`,
   );
   notifier.ready(statusText());
+  if (reloadDue) reload();
+  // After this host serves: nobody waits for what it remembers.
+  if (!lifecycle.ending) void snapshots.load();
   const stopWatchdog = notifier.startWatchdog();
   const status = setInterval(() => notifier.status(statusText()), appRule.statusEveryMs);
 

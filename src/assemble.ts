@@ -1,5 +1,7 @@
 // Introduces the rooms to each other: from a configuration to a router that can answer, without listeners.
 
+import { isDeepStrictEqual } from "node:util";
+import type { CacheName, CacheSettings } from "./base/cache-control.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Random } from "./base/random.ts";
 import type { Config } from "./config/config.ts";
@@ -7,6 +9,8 @@ import type { LoadedConfig } from "./config/load.ts";
 import { toToml } from "./config/print.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
 import { createEvacuation } from "./dispatch/evacuation.ts";
+import { createIntents } from "./dispatch/intents.ts";
+import { createResultCache } from "./dispatch/result-cache.ts";
 import { createRetryBudget } from "./dispatch/retry-budget.ts";
 import { watchSilence } from "./dispatch/silence-watch.ts";
 import { createWaitingRooms } from "./dispatch/waiting-room.ts";
@@ -18,11 +22,18 @@ import type { FleetMember } from "./fleet/fleet.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { createAuthenticate } from "./http/auth.ts";
 import type { Door, DoorSettings } from "./http/door.ts";
+import { createIntentAccount } from "./http/intent-account.ts";
 import { createLifecycle } from "./http/lifecycle.ts";
 import { createRequestAccount } from "./http/request-account.ts";
+import { createArchetypes } from "./intents/archetype.ts";
+import { createIntentTable } from "./intents/intent-table.ts";
 import { balancers } from "./routing/balancers/balancers.ts";
 import type { Rung, SlaRule } from "./routing/sla.ts";
+import { savedIntents, savedResults } from "./saved-caches.ts";
+import type { SavedCache } from "./snapshots.ts";
+import { registerCacheGauges } from "./telemetry/cache-gauges.ts";
 import { registerFleetGauges } from "./telemetry/fleet-gauges.ts";
+import { registerIntentGauges } from "./telemetry/intent-gauges.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { registerProcessGauges } from "./telemetry/process-gauges.ts";
@@ -32,11 +43,14 @@ export interface RouterParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly onCacheCleared: (cache: CacheName) => void;
   readonly build: { readonly version: string; readonly revision: string; readonly bun: string };
 }
 
 export interface Router {
   readonly door: Door;
+  /** What outlives the process. */
+  readonly savedCaches: readonly SavedCache[];
   /** Takes over what a reload may change. */
   reconfigure(loaded: LoadedConfig): void;
   /** Resolves when every engine has said what it serves, or `limitMs` have passed. */
@@ -44,7 +58,10 @@ export interface Router {
   stop(): void;
 }
 
-export function assemble(first: LoadedConfig, { clock, random, log, build }: RouterParts): Router {
+export function assemble(
+  first: LoadedConfig,
+  { clock, random, log, build, onCacheCleared }: RouterParts,
+): Router {
   let loaded = first;
   let settings = settingsOf(loaded.config);
   const fleet = createFleet(membersOf(loaded.config));
@@ -73,6 +90,8 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
     clock,
     random,
     log,
+    intentOptions: () =>
+      Math.max(0, ...loaded.config.intents.archetypes.map(({ actions }) => actions.length)),
     onBack: (endpoint) => rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight),
     onAway: (endpoint) => rooms.empty(endpoint),
   };
@@ -83,8 +102,9 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
       const endpoint = fleet.named(endpointName(loaded.config, config.name));
       if (endpoint === undefined) continue;
       wanted.add(endpoint);
-      if (engines.has(endpoint)) continue;
-      engines.set(endpoint, linkEngine(config, endpoint, linkParts));
+      const linked = engines.get(endpoint);
+      if (linked === undefined) engines.set(endpoint, linkEngine(config, endpoint, linkParts));
+      else linked.verifyConstraint();
     }
     for (const [endpoint, engine] of engines) {
       if (wanted.has(endpoint)) continue;
@@ -125,6 +145,28 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
     },
   });
   linkAll();
+  const results = createResultCache({ dispatch, fleet, settings: loaded.config.cache.result, clock, random });
+  const archetypes = createArchetypes(loaded.config.intents.archetypes);
+  const table = createIntentTable(archetypes, loaded.config.intents, clock.now);
+  const intents = createIntents({
+    table,
+    engineShare: loaded.config.intents.engineShare,
+    dispatch,
+    fleet,
+    policy: () => settings.policy,
+    clock,
+    random,
+    events: {
+      questionEnded: (outcome) => metrics.intentQuestions.with(outcome).add(1),
+      engineMisanswered(name) {
+        const endpoint = fleet.named(name);
+        if (endpoint !== undefined) engines.get(endpoint)?.doubtConstraint();
+      },
+    },
+  });
+  const caches = { intents: table, results: results.control };
+  registerCacheGauges(registry, caches);
+  registerIntentGauges(registry, table, () => intents.load);
   const stopWatch = watchSilence({
     fleet,
     evacuation,
@@ -141,10 +183,14 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
   const door: Door = {
     clock,
     random,
-    dispatch,
+    dispatch: results.dispatch,
+    intents,
     fleet,
+    caches,
+    onCacheCleared,
     lifecycle: createLifecycle(),
     account: createRequestAccount(metrics, log, clock),
+    intentAccount: createIntentAccount(metrics),
     registry,
     log,
     settings: () => settings,
@@ -153,11 +199,25 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
 
   return {
     door,
+    savedCaches: [savedIntents(table, clock), savedResults(results)],
     reconfigure(next) {
+      const { cache, intents: intentsBefore } = loaded.config;
       loaded = next;
+      results.control.configure(changed(cache.result, next.config.cache.result));
       settings = settingsOf(next.config);
       fleet.reconfigure(membersOf(next.config));
       linkAll();
+      const intentsNext = next.config.intents;
+      if (!isDeepStrictEqual(intentsBefore, intentsNext)) {
+        const { maxEntries, maxBytes } = table.settings();
+        intents.reconfigure(createArchetypes(intentsNext.archetypes), {
+          engineShare: intentsNext.engineShare,
+          // An operator's own limits, set at run time, stay where the file says nothing new.
+          maxEntries:
+            intentsNext.maxEntries === intentsBefore.maxEntries ? maxEntries : intentsNext.maxEntries,
+          maxBytes: intentsNext.maxBytes === intentsBefore.maxBytes ? maxBytes : intentsNext.maxBytes,
+        });
+      }
       // There may be more slots than before.
       for (const endpoint of fleet.endpoints) linkParts.onBack(endpoint);
     },
@@ -176,12 +236,23 @@ export function assemble(first: LoadedConfig, { clock, random, log, build }: Rou
     },
     stop() {
       stopWatch();
+      intents.stop();
       stopProcessGauges();
       for (const engine of engines.values()) {
         engine.stop();
         engine.link.client.close();
       }
     },
+  };
+}
+
+/** What the files say otherwise than before; what an operator has set at run time stays where they agree. */
+function changed(before: CacheSettings, next: CacheSettings): Partial<CacheSettings> {
+  return {
+    ...(before.enabled === next.enabled ? {} : { enabled: next.enabled }),
+    ...(before.maxEntries === next.maxEntries ? {} : { maxEntries: next.maxEntries }),
+    ...(before.maxBytes === next.maxBytes ? {} : { maxBytes: next.maxBytes }),
+    ...(before.ttlMs === next.ttlMs ? {} : { ttlMs: next.ttlMs }),
   };
 }
 
@@ -221,6 +292,7 @@ function settingsOf(config: Config): DoorSettings {
       balancers: tierBalancers,
     },
     bodyLimitBytes: config.limits.bodyBytes,
+    intentDeadlineMs: config.intents.deadlineMs,
     authenticate: config.auth.mode === "keys" ? createAuthenticate(config.auth.keys) : undefined,
     corsOrigins: config.cors.origins,
     metricsOnPublic: config.metrics.public,

@@ -20,6 +20,8 @@ export interface LinkedEngine {
   readonly prober: Prober;
   /** After a reload: there may be archetypes now, or some with more actions. */
   verifyConstraint(): void;
+  /** It does not answer intents as it did when it was asked: it is asked again, though not for every such answer. */
+  doubtConstraint(): void;
   stop(): void;
 }
 
@@ -37,6 +39,8 @@ export interface LinkParts {
 
 /** Room beside the slots for connections that are closing, and for the one-token question of the silence test. */
 const spareConnections = 64;
+/** An engine that has changed its mind is found out within this, and one that never makes it up fills no log. */
+const doubtEveryMs = 10_000;
 /** Questions are few and of a size. */
 const questionConnections = 16;
 
@@ -61,6 +65,15 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
       log.info({ endpoint: name, constraint: constraint.name, held }, "engine intents"),
   });
   const verifyConstraint = (): void => keeper.verify(endpoint.models?.[0], parts.intentOptions());
+
+  let doubtedAt = Number.NEGATIVE_INFINITY;
+  const doubtConstraint = (): void => {
+    if (clock.now() - doubtedAt < doubtEveryMs) return;
+    doubtedAt = clock.now();
+    log.warn({ endpoint: name }, "engine does not answer intents as it did when it was asked; asking again");
+    keeper.doubt();
+    verifyConstraint();
+  };
 
   const prober = startProber({
     dialect,
@@ -102,6 +115,7 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
     link: { client, dialect, authorization, intentConstraint: keeper.current },
     prober,
     verifyConstraint,
+    doubtConstraint,
     stop() {
       prober.stop();
       keeper.stop();

@@ -100,3 +100,16 @@ test("an engine that has been away is asked again when it is back: its settings 
   expect(lines[1]).toMatchObject({ held: false });
   expect(link.link.intentConstraint().name).toBe("none");
 }, 10_000);
+
+test("an engine that is said to answer otherwise is asked again, and not for every such answer", async () => {
+  const { link, lines, engine, questions } = await linked(6);
+  await until(() => lines.length === 1);
+  engine.fault({ kind: "ignore-constraints" });
+  for (let turn = 0; turn < 10; turn += 1) link.doubtConstraint();
+  await until(() => lines.length === 2);
+  expect(lines[1]).toEqual({ endpoint: "gold-1/vllm", constraint: "none", held: false });
+  const asked = questions().length;
+  link.doubtConstraint();
+  await Bun.sleep(50);
+  expect(questions()).toHaveLength(asked);
+});

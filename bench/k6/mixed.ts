@@ -2,5 +2,5 @@
 
 import { callers, optionsFor } from "./traffic.ts";
 
-export const { realtime, dialogue, stream } = callers;
-export const options = optionsFor("realtime", "dialogue", "stream");
+export const { realtime, intents, dialogue, stream } = callers;
+export const options = optionsFor("realtime", "intents", "dialogue", "stream");

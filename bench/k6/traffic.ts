@@ -8,6 +8,10 @@ import type { Scenario } from "k6/options";
 const baseUrl = __ENV["BASE_URL"] ?? "http://127.0.0.1:8010";
 const key = __ENV["API_KEY"];
 const duration = __ENV["DURATION"] ?? "30s";
+const gameServers = Number(__ENV["GAME_SERVERS"] ?? 8);
+
+/** What a game server asks in a tick: all NPCs that must decide now, in one batch. */
+const tick = { perSecond: 30, npcs: 32 };
 
 interface Traffic {
   readonly perSecond: number;
@@ -25,6 +29,16 @@ export const traffic = {
     thresholds: {
       "http_req_duration{kind:realtime}": ["p(95)<16", "p(99)<50"],
       "http_req_failed{kind:realtime}": ["rate<0.001"],
+    },
+  },
+  // One tick of one game server, whole: what is not in the table waits for Gold, and no longer than 14 ms.
+  intents: {
+    perSecond: tick.perSecond * gameServers,
+    users: gameServers,
+    thresholds: {
+      "http_req_duration{kind:intents}": ["p(95)<16"],
+      "http_req_failed{kind:intents}": ["rate<0.001"],
+      "checks{kind:intents}": ["rate>0.999"],
     },
   },
   // Eight tokens of Silver are 200 ms; the tier's own target is 250.
@@ -50,6 +64,13 @@ export const traffic = {
 
 export type Kind = keyof typeof traffic;
 
+const slaOf: Record<Kind, string> = {
+  realtime: "realtime",
+  intents: "realtime",
+  dialogue: "interactive",
+  stream: "interactive",
+};
+
 /** Each kind at its own rate, whatever becomes of the requests; `exec` is the function of that name. */
 export function optionsFor(...kinds: Kind[]) {
   const scenarios: Record<string, Scenario> = {};
@@ -64,7 +85,7 @@ export function optionsFor(...kinds: Kind[]) {
       duration,
       preAllocatedVUs: users,
       maxVUs: users * 5,
-      tags: { kind, sla: kind === "realtime" ? "realtime" : "interactive" },
+      tags: { kind, sla: slaOf[kind] },
     };
     Object.assign(thresholds, own);
   }
@@ -75,6 +96,26 @@ function realtime(): void {
   const answer = ask({ model: "gold", max_tokens: 1, temperature: 0, messages: guard() });
   check(answer, {
     "answered by gold": ({ status, headers }) => status === 200 && headers["X-Tierline-Tier"] === "gold",
+  });
+}
+
+function intents(): void {
+  const items = Array.from({ length: tick.npcs }, (_, npc) => ({
+    archetype: "guard",
+    npc,
+    features: {
+      threat: Math.random(),
+      player_distance: Math.random() * 25,
+      alerted: Math.random() < 0.2,
+      weather: "fog",
+    },
+  }));
+  const answer = post("/v1/npc/intents", { items });
+  check(answer, {
+    "an intent for everybody": (response) => {
+      const answered = response.status === 200 ? response.json("items.#.intent") : [];
+      return Array.isArray(answered) && answered.length === items.length;
+    },
   });
 }
 
@@ -95,12 +136,14 @@ function stream(): void {
 }
 
 /** The functions that `exec` names; a scenario file exports those it runs. */
-export const callers = { realtime, dialogue, stream };
+export const callers = { realtime, intents, dialogue, stream };
 
 const hasText = (value: unknown): boolean => typeof value === "string" && value.length > 0;
 
-function ask(body: object) {
-  return http.post(`${baseUrl}/v1/chat/completions`, JSON.stringify(body), {
+const ask = (body: object) => post("/v1/chat/completions", body);
+
+function post(path: string, body: object) {
+  return http.post(`${baseUrl}${path}`, JSON.stringify(body), {
     headers: {
       "content-type": "application/json",
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),

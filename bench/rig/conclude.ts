@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { K6Summary } from "./page.ts";
-import { writePage } from "./page.ts";
+import { figures, writePage } from "./page.ts";
 import type { BenchKind, Results } from "./results.ts";
 import { judge, verdictText } from "./verdict.ts";
 
@@ -14,7 +14,8 @@ const page = resolve(import.meta.dir, "../../docs/benchmarks.md");
 export function conclude(results: Results, quick: boolean): 0 | 1 {
   const verdicts = judge(results.samples);
   printTable(verdicts.map(verdictText));
-  if (!quick) {
+  if (quick) console.log(`\n${figures(results).join("\n")}`);
+  else {
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `${results.date.slice(0, 10)}-${results.kind}.json`);
     writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`);
@@ -26,7 +27,8 @@ export function conclude(results: Results, quick: boolean): 0 | 1 {
 
 /** Writes the page anew from the files that lie there. */
 function renewPage(): void {
-  const found = [newest<Results>("proxy"), newest<Results>("hang")].flatMap((each) => each ?? []);
+  const kinds: readonly BenchKind[] = ["proxy", "intents", "result-cache", "hang"];
+  const found = kinds.flatMap((kind) => newest<Results>(kind) ?? []);
   writeFileSync(page, writePage(found, newest<K6Summary>("k6")));
 }
 

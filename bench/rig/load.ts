@@ -20,9 +20,10 @@ interface Line {
   finish(): void;
 }
 
+/** `request`: the same each time, or made anew for each. */
 export async function load(
   port: number,
-  request: Buffer,
+  request: Buffer | (() => Buffer),
   concurrency: number,
   durationMs: number,
 ): Promise<LoadResult> {
@@ -39,7 +40,7 @@ export async function load(
       return;
     }
     socket.data.askedAtMs = nowMs;
-    send(socket, request);
+    send(socket, typeof request === "function" ? request() : request);
   };
 
   const line = async (): Promise<void> => {

@@ -2,7 +2,8 @@
 // Run as a process of its own, with IPC: says which ports it took, and the instant at which a client was gone.
 //
 // A body decides the answer: `"stream":true` sends as many chunks as its `max_tokens`, one every `chunkEveryMs`;
-// model names ending in `-mute` are never answered. Every other POST gets one fixed JSON answer.
+// model names ending in `-mute` are never answered; who asks for the odds of letters gets some. Every other POST gets
+// one fixed JSON answer.
 
 import type { Socket } from "bun";
 
@@ -22,7 +23,7 @@ interface Connection {
   /** Bytes of the current request that are still to come; 0 between requests. */
   missingBytes: number;
   head: string;
-  kind: "answer" | "stream" | "mute";
+  kind: "answer" | "letter" | "stream" | "mute";
   chunks: number;
   timer: ReturnType<typeof setInterval> | undefined;
   /** An answer is owed: whoever leaves now leaves in the middle. */
@@ -44,6 +45,17 @@ const completion = {
   usage: { prompt_tokens: 64, completion_tokens: 8, total_tokens: 72 },
 };
 const answer = withLength(JSON.stringify(completion), "application/json");
+const oddsOfLetters = [0.4, 0.3, 0.15, 0.1, 0.04, 0.01].map((odds, index) => ({
+  token: String.fromCharCode(65 + index),
+  logprob: Math.log(odds),
+}));
+const letterChoice = {
+  index: 0,
+  message: { role: "assistant", content: "A" },
+  logprobs: { content: [{ ...oddsOfLetters[0], top_logprobs: oddsOfLetters }] },
+  finish_reason: "length",
+};
+const letter = withLength(JSON.stringify({ ...completion, choices: [letterChoice] }), "application/json");
 const modelList = withLength(
   JSON.stringify({
     object: "list",
@@ -103,6 +115,7 @@ function begin(connection: Connection, bytes: Buffer): number {
 function readKind(connection: Connection, piece: Buffer): void {
   const bytes = piece.subarray(0, searchedBytes);
   if (bytes.includes('-mute"')) connection.kind = "mute";
+  else if (bytes.includes('"logprobs":true')) connection.kind = "letter";
   if (!bytes.includes('"stream":true')) return;
   if (connection.kind === "answer") connection.kind = "stream";
   connection.chunks = Number(/"max_tokens":(\d+)/.exec(bytes.toString("latin1"))?.[1] ?? 1);
@@ -122,6 +135,9 @@ function respond(socket: Socket<Connection>, connection: Connection): void {
   else if (kind === "answer") {
     generatedTokens += 8;
     socket.write(answer);
+  } else if (kind === "letter") {
+    generatedTokens += 1;
+    socket.write(letter);
   } else {
     connection.owing = true;
     if (kind === "mute") tell({ heldAtMs: nowMs() });

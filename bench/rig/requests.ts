@@ -14,7 +14,7 @@ export const streamedChat = (chunks: number): Buffer =>
 export const unansweredChat = (): Buffer => post({ model: muteModel, messages: conversation(200) });
 
 /** Several turns: a router that parses has keys, strings and braces to look at, not one long string. */
-function conversation(bytes: number): { role: string; content: string }[] {
+export function conversation(bytes: number): { role: string; content: string }[] {
   const turn =
     "The guard at the north gate says that nobody has passed since the bell, and that you know why. ";
   const turns = Math.max(1, Math.round((bytes - 60) / (turn.length + 35)));
@@ -24,9 +24,10 @@ function conversation(bytes: number): { role: string; content: string }[] {
   }));
 }
 
-export function post(body: object): Buffer {
-  const text = JSON.stringify(body);
-  return Buffer.from(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: tierline.test\r\nuser-agent: bench\r\naccept: application/json\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-  );
+export const post = (body: object): Buffer =>
+  postTo("/v1/chat/completions", "application/json", Buffer.from(JSON.stringify(body)));
+
+export function postTo(path: string, type: string, body: Uint8Array): Buffer {
+  const head = `POST ${path} HTTP/1.1\r\nhost: tierline.test\r\nuser-agent: bench\r\naccept: ${type}\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), body]);
 }

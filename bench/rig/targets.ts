@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Subprocess } from "bun";
+import { echoScript } from "./echo.ts";
 import { pinned, targetCore } from "./machine.ts";
 import { mockModel } from "./mock-engine.ts";
 import { post } from "./requests.ts";
@@ -19,7 +20,7 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-export type TargetName = "tierline" | "haproxy" | "nginx";
+export type TargetName = "tierline" | "haproxy" | "nginx" | "echo";
 
 export interface Surroundings {
   readonly engines: readonly [number, number];
@@ -27,6 +28,8 @@ export interface Surroundings {
   readonly model?: string;
   /** Instead of the built binary: to measure a revision, a flag or the sources. */
   readonly command?: readonly string[];
+  /** Of tierline's configuration, beyond listeners and engines. */
+  readonly config?: string;
 }
 
 interface Recipe {
@@ -36,7 +39,7 @@ interface Recipe {
 
 const startLimitMs = 10_000;
 const stopLimitMs = 10_000;
-const binary = resolve(import.meta.dir, "../../dist/tierline");
+export const builtBinary = resolve(import.meta.dir, "../../dist/tierline");
 
 /** A bench that fails must not leave a proxy spinning on the measured core. */
 const running = new Set<Subprocess>();
@@ -47,14 +50,14 @@ process.on("exit", () => {
 const recipes: Readonly<Record<TargetName, Recipe>> = {
   // Everything on, as it comes: metrics, log, health checks, silence watch.
   tierline: {
-    async prepare(dir, port, { engines, command }) {
+    async prepare(dir, port, { engines, command, config: more = "" }) {
       const config = join(dir, "tierline.toml");
       const rows = engines.map(
         (engine) => `[[engine]]\ntier = "silver"\nkind = "vllm"\nurl = "http://127.0.0.1:${engine}"\n`,
       );
       const head = `[listen]\npublic = "127.0.0.1:${port}"\nadmin = "127.0.0.1:0"\n[state]\ndir = "${dir}/state"\n`;
-      await Bun.write(config, `${head}${rows.join("")}`);
-      return [...(command ?? [binary]), "serve", "--config", config];
+      await Bun.write(config, `${head}${rows.join("")}${more}`);
+      return [...(command ?? [builtBinary]), "serve", "--config", config];
     },
   },
   // Without an access log, which neither tierline nor a tuned proxy writes for every good request.
@@ -134,6 +137,9 @@ http {
       );
       return [nginx, "-c", config, "-e", `${dir}/error.log`];
     },
+  },
+  echo: {
+    prepare: async (_, port) => [process.execPath, echoScript, String(port)],
   },
 };
 

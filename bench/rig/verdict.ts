@@ -24,7 +24,7 @@ export interface Verdict {
 export function judge(samples: Samples): Verdict[] {
   return budgets.flatMap((budget) => {
     const ours = samples.tierline?.[budget.measure];
-    const reference = budget.against && samples[budget.against]?.[budget.measure];
+    const reference = budget.against && samples[budget.against]?.[budget.of ?? budget.measure];
     if (ours === undefined || (budget.against !== undefined && reference === undefined)) return [];
     const judged = spreadOf(ours.map((value, round) => compare(budget, value, reference?.[round] ?? 0)));
     const ok = budget.bound === "at least" ? judged.median >= budget.limit : judged.median <= budget.limit;
@@ -45,11 +45,17 @@ export function verdictText({ budget, judged, ours, reference, ok }: Verdict): r
   return [
     what,
     `${show(ours.median, digits)} ${unit}`,
-    budget.against === undefined ? "" : `${budget.against} ${show(reference?.median ?? Number.NaN, digits)}`,
+    referenceText(budget, reference),
     `${spreadText(judged, judgedDigits)}${suffix}`,
     `${budget.bound === "at least" ? "≥" : "≤"} ${budget.limit}`,
     ok ? "ok" : "BREACH",
   ];
+}
+
+function referenceText({ against, measure, of = measure }: Budget, reference: Spread | undefined): string {
+  if (against === undefined) return "";
+  const { what, digits } = measures[of];
+  return `${against}${of === measure ? "" : `, ${what}:`} ${show(reference?.median ?? Number.NaN, digits)}`;
 }
 
 export const spreadText = ({ median, min, max }: Spread, digits: number): string =>

@@ -56,7 +56,7 @@ export async function connectNpcs(routerUrl: string, key?: string): Promise<NpcC
         (next) => {
           archetypes = next;
         },
-        // The router is going; the next connection asks again.
+        // The router is going; the next frame that it refuses asks again.
         () => undefined,
       );
     }

@@ -43,6 +43,13 @@ export interface CacheEntry {
   readonly lastHitMs: number | undefined;
 }
 
+export interface CachePageRequest {
+  readonly limit: number;
+  /** The `next` of the page before. */
+  readonly after?: string | undefined;
+  readonly prefix?: string | undefined;
+}
+
 export interface CachePage {
   /** Most recently used first. */
   readonly entries: readonly CacheEntry[];
@@ -61,10 +68,5 @@ export interface CacheControl {
     readonly prefix?: string | undefined;
     readonly resetStats?: boolean | undefined;
   }): number;
-  entries(page: {
-    readonly limit: number;
-    /** The last key of the page before. */
-    readonly after?: string | undefined;
-    readonly prefix?: string | undefined;
-  }): CachePage;
+  entries(page: CachePageRequest): CachePage;
 }

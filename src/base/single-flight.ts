@@ -1,17 +1,19 @@
 // Computations that many ask for at once and one makes. Who began it may leave; it ends early only when all have left.
 
 import type { Clock, Instant } from "./clock.ts";
+import type { Leaving } from "./departure.ts";
+import { Departure } from "./departure.ts";
 
 export interface SingleFlight<V> {
   /**
    * Begins `compute`, or waits for the one under way for `key`. Rejects as `compute` does. The last to leave is told
    * what became of the computation, which has been told to end.
    */
-  ask(key: string, asker: Asker, compute: (abandoned: AbortSignal) => Promise<V>): Promise<Flown<V>>;
+  ask(key: string, asker: Asker, compute: (abandoned: Leaving) => Promise<V>): Promise<Flown<V>>;
 }
 
 export interface Asker {
-  readonly left: AbortSignal;
+  readonly left: Leaving;
   /** Ends the waiting of one who joined; who began it has handed its deadline to the computation. */
   readonly deadline: Instant;
 }
@@ -23,31 +25,46 @@ export type Flown<V> =
   | { readonly end: "late" };
 
 interface Flight<V> {
-  readonly value: Promise<V>;
-  readonly abandoned: AbortController;
+  readonly abandoned: Departure;
+  /** All who asked; whoever has had an answer takes no second one. */
+  readonly passengers: Passenger<V>[];
   waiting: number;
+}
+
+interface Passenger<V> {
+  landed(value: V): void;
+  crashed(error: unknown): void;
 }
 
 /** Bounded by those who ask: there are never more flights than askers. */
 export function createSingleFlight<V>(clock: Clock): SingleFlight<V> {
   const flights = new Map<string, Flight<V>>();
 
-  const begin = (key: string, compute: (abandoned: AbortSignal) => Promise<V>): Flight<V> => {
-    const abandoned = new AbortController();
-    const flight = { value: compute(abandoned.signal), abandoned, waiting: 0 };
+  const begin = (key: string, compute: (abandoned: Leaving) => Promise<V>): Flight<V> => {
+    const abandoned = new Departure();
+    const value = compute(abandoned);
+    const flight: Flight<V> = { abandoned, passengers: [], waiting: 0 };
     flights.set(key, flight);
-    const over = (): void => land(key, flight);
-    flight.value.then(over, over);
+    value.then(
+      (landed) => {
+        close(key, flight);
+        for (const passenger of flight.passengers) passenger.landed(landed);
+      },
+      (error: unknown) => {
+        close(key, flight);
+        for (const passenger of flight.passengers) passenger.crashed(error);
+      },
+    );
     return flight;
   };
 
   /** Whoever asks from now on asks anew. */
-  const land = (key: string, flight: Flight<V>): void => {
+  const close = (key: string, flight: Flight<V>): void => {
     if (flights.get(key) === flight) flights.delete(key);
   };
 
   return {
-    ask(key, asker, compute) {
+    ask(key, { left, deadline }, compute) {
       const joined = flights.get(key);
       const began = joined === undefined;
       const flight = joined ?? begin(key, compute);
@@ -60,7 +77,7 @@ export function createSingleFlight<V>(clock: Clock): SingleFlight<V> {
           gone = true;
           flight.waiting -= 1;
           if (flight.waiting > 0) return true;
-          land(key, flight);
+          close(key, flight);
           flight.abandoned.abort();
           return false;
         };
@@ -71,25 +88,25 @@ export function createSingleFlight<V>(clock: Clock): SingleFlight<V> {
           if (!gone) leave();
           settle({ end: "late" });
         };
-        const stopTimer = began ? undefined : clock.after(asker.deadline - clock.now(), onLate);
+        const stopTimer = began ? undefined : clock.after(deadline - clock.now(), onLate);
         const release = (): void => {
           stopTimer?.();
-          asker.left.removeEventListener("abort", onLeft);
+          left.removeEventListener("abort", onLeft);
         };
         const settle = (flown: Flown<V>): void => {
           release();
           resolve(flown);
         };
 
-        asker.left.addEventListener("abort", onLeft);
-        if (asker.left.aborted) onLeft();
-        flight.value.then(
-          (value) => settle({ end: "value", value, began }),
-          (error: unknown) => {
+        left.addEventListener("abort", onLeft);
+        if (left.aborted) onLeft();
+        flight.passengers.push({
+          landed: (value) => settle({ end: "value", value, began }),
+          crashed(error) {
             release();
             reject(error);
           },
-        );
+        });
       });
     },
   };

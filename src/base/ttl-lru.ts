@@ -1,20 +1,21 @@
 // A cache with strings for keys: the least recently used entry goes first, each goes when its time is over, and neither
 // their count nor their bytes exceed the limits, ever. What an entry weighs is the owner's to say.
 
-import { LRUMapWithDelete } from "mnemonist";
 import type { CacheControl, CacheEntry, CacheSettings, CacheStats } from "./cache-control.ts";
 import type { Instant } from "./clock.ts";
+import { cursorText, useBelow } from "./page-cursor.ts";
 
 const ttlLruRule = {
-  /** Slots made at first. mnemonist makes all of its slots at once; a million for nothing would be 24 MB. */
-  slotsAtFirst: 256,
   /** A sweep for expired entries looks at no more than so many for each one kept since the last. */
   sweepShare: 8,
 } as const;
 
 export interface TtlLru<V> extends CacheControl {
-  /** Counts a hit where there is one; what its absence means only the asker knows: `missed` or `joined`. */
-  find(key: string): Found<V> | undefined;
+  /**
+   * Counts a hit where there is one that `holds`; what its absence means only the asker knows: `missed` or `joined`. One
+   * that does not hold stays until it is replaced, for it may hold again.
+   */
+  find(key: string, holds?: (value: V) => boolean): Found<V> | undefined;
   missed(): void;
   /** The asker waits for an answer that another has asked for. */
   joined(): void;
@@ -43,45 +44,75 @@ export interface Kept<V> {
 }
 
 interface Entry<V> {
-  /** Undefined once it is gone, since mnemonist holds on to what it has deleted. */
-  value: V | undefined;
+  readonly key: string;
+  readonly value: V;
   readonly bytes: number;
   readonly storedAt: Instant;
   readonly ownTtlMs: number | undefined;
   hits: number;
   lastHitAt: Instant | undefined;
+  /** Grows with every use of any entry: their order as a number, in which a page can end and go on. */
+  usedAt: number;
+  /** Used after it and before it. Of an entry that is gone they still lead on. */
+  newer: Entry<V> | undefined;
+  older: Entry<V> | undefined;
 }
 
 export function createTtlLru<V>(first: CacheSettings, now: () => Instant): TtlLru<V> {
   let settings = first;
   let bytes = 0;
   let keptSinceSweep = 0;
+  let uses = 0;
   let counts = zero(0);
-  let table = tableOf<V>(Math.min(first.maxEntries, ttlLruRule.slotsAtFirst));
+  const table = new Map<string, Entry<V>>();
+  let newest: Entry<V> | undefined;
+  let oldest: Entry<V> | undefined;
 
   /** Whether the time of an entry is over; a TTL that is changed counts for the old entries as well. */
   const isOver = ({ storedAt, ownTtlMs }: Entry<V>, at: Instant): boolean =>
     at - storedAt >= (ownTtlMs ?? settings.ttlMs);
 
-  const drop = (key: string, entry: Entry<V>): void => {
-    table.delete(key);
-    entry.value = undefined;
+  const link = (entry: Entry<V>): void => {
+    uses += 1;
+    entry.usedAt = uses;
+    entry.newer = undefined;
+    entry.older = newest;
+    if (newest === undefined) oldest = entry;
+    else newest.newer = entry;
+    newest = entry;
+  };
+
+  const unlink = ({ newer, older }: Entry<V>): void => {
+    if (newer === undefined) newest = older;
+    else newer.older = older;
+    if (older === undefined) oldest = newer;
+    else older.newer = newer;
+  };
+
+  /** Most recently used first. What is passed may be dropped. */
+  function* byUse(): Generator<Entry<V>> {
+    for (let entry = newest; entry !== undefined; entry = entry.older) yield entry;
+  }
+
+  const drop = (entry: Entry<V>): void => {
+    table.delete(entry.key);
+    unlink(entry);
     bytes -= entry.bytes;
   };
 
-  const expire = (key: string, entry: Entry<V>): void => {
-    drop(key, entry);
+  const expire = (entry: Entry<V>): void => {
+    drop(entry);
     counts.expirations += 1;
   };
 
-  const evict = (key: string, entry: Entry<V>): void => {
-    drop(key, entry);
+  const evict = (entry: Entry<V>): void => {
+    drop(entry);
     counts.evictions += 1;
   };
 
   const sweep = (at: Instant): void => {
     keptSinceSweep = 0;
-    for (const [key, entry] of [...table]) if (isOver(entry, at)) expire(key, entry);
+    for (const entry of byUse()) if (isOver(entry, at)) expire(entry);
   };
 
   const exceeds = (moreEntries: number, moreBytes: number): boolean =>
@@ -91,41 +122,52 @@ export function createTtlLru<V>(first: CacheSettings, now: () => Instant): TtlLr
   const makeRoom = (moreEntries: number, moreBytes: number, at: Instant): void => {
     if (!exceeds(moreEntries, moreBytes)) return;
     if (keptSinceSweep * ttlLruRule.sweepShare >= table.size) sweep(at);
-    while (exceeds(moreEntries, moreBytes)) {
-      const oldest = table.leastRecent();
-      if (oldest === undefined) return;
-      const [key, entry] = oldest;
-      if (isOver(entry, at)) expire(key, entry);
-      else evict(key, entry);
+    while (oldest !== undefined && exceeds(moreEntries, moreBytes)) {
+      if (isOver(oldest, at)) expire(oldest);
+      else evict(oldest);
     }
   };
 
-  /** The slots that there are cannot be added to, so the entries move. */
-  const moveTo = (slots: number): void => {
-    const bigger = tableOf<V>(slots);
-    for (const [key, entry] of [...table].reverse()) bigger.set(key, entry);
-    table = bigger;
-  };
-
-  const put = (key: string, entry: Entry<V>): void => {
-    // A full table would throw its oldest entry out without a word.
-    if (table.size === table.capacity) moveTo(Math.min(settings.maxEntries, table.capacity * 2));
+  const put = (
+    key: string,
+    value: V,
+    entryBytes: number,
+    storedAt: Instant,
+    ownTtlMs: number | undefined,
+  ): void => {
+    const entry: Entry<V> = {
+      key,
+      value,
+      bytes: entryBytes,
+      storedAt,
+      ownTtlMs,
+      hits: 0,
+      lastHitAt: undefined,
+      usedAt: 0,
+      newer: undefined,
+      older: undefined,
+    };
     table.set(key, entry);
-    bytes += entry.bytes;
+    link(entry);
+    bytes += entryBytes;
     keptSinceSweep += 1;
     counts.peakBytes = Math.max(counts.peakBytes, bytes);
   };
 
   return {
-    find(key) {
-      const entry = table.peek(key);
-      if (entry?.value === undefined) return undefined;
+    find(key, holds) {
+      const entry = table.get(key);
+      if (entry === undefined) return undefined;
       const at = now();
       if (isOver(entry, at)) {
-        expire(key, entry);
+        expire(entry);
         return undefined;
       }
-      table.get(key);
+      if (holds?.(entry.value) === false) return undefined;
+      if (entry !== newest) {
+        unlink(entry);
+        link(entry);
+      }
       entry.hits += 1;
       entry.lastHitAt = at;
       counts.hits += 1;
@@ -139,33 +181,25 @@ export function createTtlLru<V>(first: CacheSettings, now: () => Instant): TtlLr
     },
     keep(key, value, entryBytes, ownTtlMs) {
       const at = now();
-      const before = table.peek(key);
+      const before = table.get(key);
       // Replaced or outgrown, what was there answers nobody any more.
-      if (before !== undefined) drop(key, before);
+      if (before !== undefined) drop(before);
       const fits = settings.maxEntries >= 1 && entryBytes <= settings.maxBytes;
       if (!settings.enabled || !fits) return;
       makeRoom(1, entryBytes, at);
-      put(key, { value, bytes: entryBytes, storedAt: at, ownTtlMs, hits: 0, lastHitAt: undefined });
+      put(key, value, entryBytes, at, ownTtlMs);
     },
     restore(key, { value, bytes: entryBytes, ageMs, ttlMs: ownTtlMs }) {
-      const at = now();
-      const entry = {
-        value,
-        bytes: entryBytes,
-        storedAt: at - ageMs,
-        ownTtlMs,
-        hits: 0,
-        lastHitAt: undefined,
-      };
-      if (!settings.enabled || table.has(key) || isOver(entry, at) || exceeds(1, entryBytes)) return false;
-      put(key, entry);
+      const isStale = ageMs >= (ownTtlMs ?? settings.ttlMs);
+      if (!settings.enabled || isStale || table.has(key) || exceeds(1, entryBytes)) return false;
+      put(key, value, entryBytes, now() - ageMs, ownTtlMs);
       return true;
     },
     *kept() {
       const at = now();
-      for (const [key, entry] of table) {
-        if (entry.value === undefined || isOver(entry, at)) continue;
-        const { value, bytes: entryBytes, storedAt, ownTtlMs } = entry;
+      for (const entry of byUse()) {
+        if (isOver(entry, at)) continue;
+        const { key, value, bytes: entryBytes, storedAt, ownTtlMs } = entry;
         yield [key, { value, bytes: entryBytes, ageMs: at - storedAt, ttlMs: ownTtlMs }];
       }
     },
@@ -188,17 +222,14 @@ export function createTtlLru<V>(first: CacheSettings, now: () => Instant): TtlLr
       sweep(at);
       makeRoom(0, 0, at);
       // Off means that it holds no memory either; what is kept could only be out of date when it is on again.
-      if (!settings.enabled) for (const [key, entry] of [...table]) evict(key, entry);
-      if (table.capacity > settings.maxEntries) {
-        moveTo(Math.max(table.size, Math.min(settings.maxEntries, ttlLruRule.slotsAtFirst)));
-      }
+      if (!settings.enabled) for (const entry of byUse()) evict(entry);
     },
     clear({ archetype, prefix, resetStats }) {
       let cleared = 0;
       // No entry here belongs to an archetype.
-      for (const [key, entry] of archetype === undefined ? [...table] : []) {
-        if (prefix !== undefined && !key.startsWith(prefix)) continue;
-        drop(key, entry);
+      for (const entry of archetype === undefined ? byUse() : []) {
+        if (prefix !== undefined && !entry.key.startsWith(prefix)) continue;
+        drop(entry);
         cleared += 1;
       }
       if (resetStats === true) counts = zero(bytes);
@@ -206,14 +237,14 @@ export function createTtlLru<V>(first: CacheSettings, now: () => Instant): TtlLr
     },
     entries({ limit, after, prefix = "" }) {
       const at = now();
+      const below = useBelow(after, (key) => table.get(key)?.usedAt);
       const found: CacheEntry[] = [];
-      let passed = after === undefined;
-      for (const [key, entry] of table) {
-        if (!passed) passed = key === after;
-        else if (key.startsWith(prefix)) {
-          if (found.length === limit) return { entries: found, next: found.at(-1)?.key };
-          found.push(shown(key, entry, settings.ttlMs, at));
-        }
+      let last: string | undefined;
+      for (const entry of byUse()) {
+        if (entry.usedAt >= below || !entry.key.startsWith(prefix)) continue;
+        if (found.length === limit) return { entries: found, next: last };
+        found.push(shown(entry, settings.ttlMs, at));
+        last = cursorText(entry.key, entry.usedAt);
       }
       return { entries: found, next: undefined };
     },
@@ -229,10 +260,10 @@ const zero = (bytes: number) => ({
   peakBytes: bytes,
 });
 
-function shown<V>(key: string, entry: Entry<V>, ttlMs: number, at: Instant): CacheEntry {
+function shown<V>(entry: Entry<V>, ttlMs: number, at: Instant): CacheEntry {
   const ageMs = at - entry.storedAt;
   return {
-    key,
+    key: entry.key,
     bytes: entry.bytes,
     ageMs,
     ttlMs: Math.max(0, (entry.ownTtlMs ?? ttlMs) - ageMs),
@@ -240,19 +271,3 @@ function shown<V>(key: string, entry: Entry<V>, ttlMs: number, at: Instant): Cac
     lastHitMs: entry.lastHitAt === undefined ? undefined : at - entry.lastHitAt,
   };
 }
-
-/** mnemonist's, and the one thing that its public side does not tell: who is next to go. */
-class Table<V> extends LRUMapWithDelete<string, Entry<V>> {
-  declare private readonly tail: number;
-  declare private readonly K: readonly string[];
-  declare private readonly V: readonly Entry<V>[];
-
-  leastRecent(): [key: string, entry: Entry<V>] | undefined {
-    const key = this.K[this.tail];
-    const entry = this.V[this.tail];
-    return this.size === 0 || key === undefined || entry === undefined ? undefined : [key, entry];
-  }
-}
-
-/** mnemonist knows no empty table; that nothing is kept in it is the limits' affair. */
-const tableOf = <V>(slots: number): Table<V> => new Table<V>(Math.max(1, slots));

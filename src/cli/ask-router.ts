@@ -3,6 +3,7 @@
 import { request } from "node:http";
 import type { z } from "zod";
 import type { ExitCode, Given, Io } from "./command.ts";
+import { exit, printJson } from "./command.ts";
 import type { Router } from "./router.ts";
 import { findRouter } from "./router.ts";
 
@@ -12,16 +13,18 @@ const answerTimeoutMs = 5000;
 /** No answer of the admin API that commands ask for comes near this. */
 const answerLimitBytes = 4_000_000;
 
-interface Question<Answer> {
+export interface Question<Answer> {
   readonly method: "GET" | "POST";
   readonly path: string;
+  /** Of a POST; without it nothing in particular is asked for. */
+  readonly body?: unknown;
   readonly answer: z.ZodType<Answer>;
 }
 
 export type RouterAnswer<Answer> =
   | { readonly ok: true; readonly value: Answer; readonly raw: unknown }
-  /** `unreachable`: nobody listens there. */
-  | { readonly ok: false; readonly unreachable: boolean; readonly why: string };
+  /** `meaningless`: the router has understood, and there is no such thing. */
+  | { readonly ok: false; readonly meaningless: boolean; readonly why: string };
 
 export type Ask = <Answer>(question: Question<Answer>) => Promise<RouterAnswer<Answer>>;
 
@@ -35,29 +38,48 @@ export async function withRouter(
   return search.ok ? talk((question) => askRouter(search.router, question)) : search.exit;
 }
 
+/** Asks one question, and prints the answer as it came or as `text` has it. */
+export const askAndPrint = <Answer>(
+  given: Given,
+  io: Io,
+  question: Question<Answer>,
+  text: (answer: Answer) => string,
+): Promise<ExitCode> =>
+  withRouter(given, io, async (ask) => {
+    const answer = await ask(question);
+    if (!answer.ok) {
+      io.err(`${answer.why}.\n`);
+      return answer.meaningless ? exit.meaning : exit.failed;
+    }
+    if (given.has("json")) printJson(io, answer.raw);
+    else io.out(text(answer.value));
+    return exit.ok;
+  });
+
 async function askRouter<Answer>(router: Router, question: Question<Answer>): Promise<RouterAnswer<Answer>> {
   const exchange = await send(router, question);
-  if (!exchange.ok) return { ok: false, unreachable: exchange.unreachable, why: exchange.why };
+  if (!exchange.ok) return { ok: false, meaningless: false, why: exchange.why };
   const { status, body } = exchange;
   const json = parseJson(body);
-  if (status < 200 || status > 299)
-    return { ok: false, unreachable: false, why: refusal(router, status, json) };
+  if (status < 200 || status > 299) {
+    return { ok: false, meaningless: status === 400 || status === 404, why: refusal(router, status, json) };
+  }
   const parsed = question.answer.safeParse(json);
   if (parsed.success) return { ok: true, value: parsed.data, raw: json };
   const why = `What answers at ${router.url} does not speak like a router of this version`;
-  return { ok: false, unreachable: false, why };
+  return { ok: false, meaningless: false, why };
 }
 
 type Exchange =
   | { readonly ok: true; readonly status: number; readonly body: string }
-  | { readonly ok: false; readonly unreachable: boolean; readonly why: string };
+  | { readonly ok: false; readonly why: string };
 
-function send(router: Router, { method, path }: Question<unknown>): Promise<Exchange> {
+function send(router: Router, { method, path, body }: Question<unknown>): Promise<Exchange> {
   return new Promise((resolve) => {
     const headers: Record<string, string> = { accept: "application/json", connection: "close" };
     if (method === "POST") headers["content-type"] = "application/json";
     if (router.token !== undefined) headers["authorization"] = `Bearer ${router.token}`;
-    const fail = (why: string, unreachable = false): void => resolve({ ok: false, unreachable, why });
+    const fail = (why: string): void => resolve({ ok: false, why });
 
     const call = request(
       new URL(path, router.url),
@@ -84,15 +106,14 @@ function send(router: Router, { method, path }: Question<unknown>): Promise<Exch
     call.on("error", (error) => {
       const refused =
         "code" in error && (error.code === "ECONNREFUSED" || error.code === "ConnectionRefused");
-      if (refused)
-        fail(`No router answers at ${router.url}. Is one running? Name another with --admin URL`, true);
+      if (refused) fail(`No router answers at ${router.url}. Is one running? Name another with --admin URL`);
       else fail(`${router.url} cannot be asked: ${error.message}`);
     });
-    call.end(method === "POST" ? "{}" : undefined);
+    call.end(method === "POST" ? JSON.stringify(body ?? {}) : undefined);
   });
 }
 
-/** The sentence in a problem+json body, else the status. */
+/** The sentence in a problem+json body, else the status; the full stop is for whoever prints it. */
 function refusal(router: Router, status: number, body: unknown): string {
   if (status === 401) return `The router at ${router.url} wants its admin token: --token-file FILE`;
   const told = (key: "title" | "detail"): string | undefined => {
@@ -100,7 +121,10 @@ function refusal(router: Router, status: number, body: unknown): string {
       typeof body === "object" && body !== null && key in body ? Reflect.get(body, key) : undefined;
     return typeof value === "string" && value !== "" ? value : undefined;
   };
-  const words = [told("title"), told("detail")].filter((part) => part !== undefined).join(": ");
+  const words = [told("title"), told("detail")]
+    .filter((part) => part !== undefined)
+    .join(": ")
+    .replace(/\.$/, "");
   return `The router at ${router.url} refused (${status})${words === "" ? "" : `: ${words}`}`;
 }
 

@@ -26,11 +26,14 @@ export const checkConfig: Command = {
       printConfigErrors(loaded.errors, io.err);
       return exit.config;
     }
-    const { engines, aliases } = loaded.config;
+    const { engines, aliases, intents } = loaded.config;
     const what = loaded.file === undefined ? "There is no file; the defaults are" : `${loaded.file} is`;
-    io.out(
-      `${what} good: ${counted(engines.length, "engine")}, ${counted(aliases.size, "alias", "aliases")}.\n`,
-    );
+    const has = [
+      counted(engines.length, "engine"),
+      counted(aliases.size, "alias", "aliases"),
+      counted(intents.archetypes.length, "archetype"),
+    ];
+    io.out(`${what} good: ${has.join(", ")}.\n`);
     return exit.ok;
   },
 };

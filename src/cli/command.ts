@@ -25,6 +25,7 @@ export interface Option {
 }
 
 export interface Command {
+  /** One word, or two where several commands share the first: `cache stats`. */
   readonly name: string;
   readonly about: string;
   readonly options: Readonly<Record<string, Option>>;

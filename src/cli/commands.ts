@@ -1,5 +1,6 @@
 // The table of commands. Dispatch, usage and help are read off it; a new command is one file and one row.
 
+import { cacheClear, cacheConfig, cacheEntries, cacheStats } from "./cache.ts";
 import { checkConfig } from "./check-config.ts";
 import type { Command } from "./command.ts";
 import { drain, undrain } from "./drain.ts";
@@ -15,5 +16,9 @@ export const commands: readonly Command[] = [
   explain,
   drain,
   undrain,
+  cacheStats,
+  cacheConfig,
+  cacheClear,
+  cacheEntries,
   version,
 ];

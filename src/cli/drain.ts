@@ -3,7 +3,7 @@
 import { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import type { Ask, RouterAnswer } from "./ask-router.ts";
-import { withRouter } from "./ask-router.ts";
+import { askAndPrint, withRouter } from "./ask-router.ts";
 import type { Command } from "./command.ts";
 import { exit, jsonOption, printJson } from "./command.ts";
 import { routerOptions } from "./router.ts";
@@ -48,16 +48,12 @@ export const undrain: Command = {
   options: { ...routerOptions, json: jsonOption },
   example: "undrain",
   run: (given, io) =>
-    withRouter(given, io, async (ask) => {
-      const asked = await ask({ method: "POST", path: "/api/undrain", answer: drainStatus });
-      if (!asked.ok) {
-        io.err(`${asked.why}.\n`);
-        return exit.failed;
-      }
-      if (given.has("json")) printJson(io, asked.raw);
-      else io.out(`Admitting again: ${inFlight(asked.value)}.\n`);
-      return exit.ok;
-    }),
+    askAndPrint(
+      given,
+      io,
+      { method: "POST", path: "/api/undrain", answer: drainStatus },
+      (status) => `Admitting again: ${inFlight(status)}.\n`,
+    ),
 };
 
 /** Asks until nothing is in flight, somebody has undrained, or the router no longer answers. */

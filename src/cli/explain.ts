@@ -2,9 +2,9 @@
 
 import { z } from "zod";
 import { slaClasses } from "../routing/sla.ts";
-import { withRouter } from "./ask-router.ts";
+import { askAndPrint } from "./ask-router.ts";
 import type { Command } from "./command.ts";
-import { exit, jsonOption, printJson } from "./command.ts";
+import { exit, jsonOption } from "./command.ts";
 import { columns } from "./help.ts";
 import { routerOptions } from "./router.ts";
 
@@ -50,17 +50,8 @@ export const explain: Command = {
       const value = given.text(name);
       if (value !== undefined) query.set(name, value);
     }
-    return withRouter(given, io, async (ask) => {
-      const path = `/api/explain?${query}`;
-      const answer = await ask({ method: "GET", path, answer: explanation });
-      if (!answer.ok) {
-        io.err(`${answer.why}.\n`);
-        return exit.failed;
-      }
-      if (given.has("json")) printJson(io, answer.raw);
-      else io.out(explanationText(answer.value));
-      return exit.ok;
-    });
+    const question = { method: "GET" as const, path: `/api/explain?${query}`, answer: explanation };
+    return askAndPrint(given, io, question, explanationText);
   },
 };
 

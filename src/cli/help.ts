@@ -18,6 +18,19 @@ export function overview(commands: readonly Command[]): string {
   ].join("\n");
 }
 
+/** Of commands that share their first word. */
+export function familyHelp(family: string, commands: readonly Command[]): string {
+  const rows = commands.map(({ name, about }): Row => [name, about]);
+  return [
+    `Usage: tierline ${family} COMMAND [OPTION…]`,
+    "",
+    ...columns(rows),
+    "",
+    `tierline ${family} COMMAND --help tells more, with an example.`,
+    "",
+  ].join("\n");
+}
+
 export function commandHelp(command: Command): string {
   const options: [string, Option][] = [...Object.entries(command.options), ["help", helpOption]];
   return [

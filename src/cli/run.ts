@@ -5,20 +5,22 @@ import { nearest } from "../config/did-you-mean.ts";
 import type { Command, Given, Io } from "./command.ts";
 import { exit, parserOptions } from "./command.ts";
 import { commands } from "./commands.ts";
-import { commandHelp, overview } from "./help.ts";
+import { commandHelp, familyHelp, overview } from "./help.ts";
 
 /** `args` without the program's own name. Answers the exit code. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
-  const [name, ...rest] = args;
-  if (name === undefined) {
+  const [word, ...others] = args;
+  if (word === undefined) {
     io.err(overview(commands));
     return exit.usage;
   }
-  if (name === "help" || name === "--help" || name === "-h") return help(rest[0], io);
+  if (isHelp(word) || word === "help") return help(others, io);
   // The habit of every other program; the command is `version`.
-  const command = find(name === "--version" ? "version" : name);
-  if (command === undefined) return unknownCommand(name, io);
-  const reading = readArguments(command, rest);
+  const words = word === "--version" ? ["version", ...others] : args;
+  const command = find(words);
+  if (command === undefined) return unknownCommand(words, io);
+  const { name } = command;
+  const reading = readArguments(command, words.slice(name.split(" ").length));
   if (reading.do === "help") {
     io.out(commandHelp(command));
     return exit.ok;
@@ -30,22 +32,42 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   return command.run(reading.given, io);
 }
 
-const find = (name: string): Command | undefined => commands.find((command) => command.name === name);
+const isHelp = (word: string | undefined): boolean => word === "--help" || word === "-h";
 
-function help(name: string | undefined, io: Io): number {
-  const command = name === undefined ? undefined : find(name);
-  if (name !== undefined && command === undefined) return unknownCommand(name, io);
+/** The command whose name the words begin with. */
+const find = (words: readonly string[]): Command | undefined =>
+  commands.find(({ name }) => name.split(" ").every((word, index) => word === words[index]));
+
+/** Those that share this first word. */
+const familyOf = (word: string): readonly Command[] =>
+  commands.filter(({ name }) => name.startsWith(`${word} `));
+
+function help(words: readonly string[], io: Io): number {
+  const [first] = words;
+  const command = find(words);
+  if (first !== undefined && command === undefined) return unknownCommand([...words, "--help"], io);
   io.out(command === undefined ? overview(commands) : commandHelp(command));
   return exit.ok;
 }
 
-function unknownCommand(name: string, io: Io): number {
-  const near = nearest(
-    name,
-    commands.map((command) => command.name),
-  );
-  const hint = near === undefined ? "See tierline help." : `Did you mean tierline ${near}?`;
-  io.err(`tierline has no command ${JSON.stringify(name)}. ${hint}\n`);
+function unknownCommand([first = "", second]: readonly string[], io: Io): number {
+  const family = familyOf(first);
+  if (family.length === 0) {
+    const known = new Set(commands.map(({ name }) => name.replace(/ .*/, "")));
+    return unknownWord("tierline", first, [...known], "tierline help", io);
+  }
+  if (second === undefined || isHelp(second)) {
+    (second === undefined ? io.err : io.out)(familyHelp(first, family));
+    return second === undefined ? exit.usage : exit.ok;
+  }
+  const known = family.map(({ name }) => name.slice(first.length + 1));
+  return unknownWord(`tierline ${first}`, second, known, `tierline ${first} --help`, io);
+}
+
+function unknownWord(before: string, word: string, known: readonly string[], see: string, io: Io): number {
+  const near = nearest(word, known);
+  const hint = near === undefined ? `See ${see}.` : `Did you mean ${before} ${near}?`;
+  io.err(`${before} has no command ${JSON.stringify(word)}. ${hint}\n`);
   return exit.usage;
 }
 

@@ -2,6 +2,7 @@
 // call went, and whoever started it decides what follows. Before the answer's first byte everything is a value;
 // afterwards the answer can only end or break.
 
+import { asBuffer } from "../base/as-buffer.ts";
 import type { Clock, Instant } from "../base/clock.ts";
 import type { OutcomeKind } from "../fleet/outcome.ts";
 import type { WireExchange, WireRequest, WireResponse } from "../wire/exchange.ts";
@@ -34,6 +35,8 @@ export interface Call {
   heard(): void;
   /** Figures about its load that the engine put into the head of its answer. */
   load(value: string): void;
+  /** The result is known. An answer that is relayed goes on. */
+  settled(): void;
   /** It is over; called exactly once, with the call's slot still held. */
   over(end: CallEnd): void;
 }
@@ -123,20 +126,16 @@ export function startCall(call: Call): RunningCall {
 
   const control: CallControl = { end, failed, stop, hangUp: () => exchange?.cancel() };
 
-  const send = async (wire: WireRequest): Promise<WireResponse> => {
-    exchange = call.link.client.request({ ...wire, heard: call.heard });
+  const send = (fresh: boolean): Promise<WireResponse> => {
+    exchange = call.link.client.request({ ...call.wire, heard: call.heard, fresh });
     if (stoppedBy !== undefined) exchange.cancel();
     return exchange.response;
   };
 
   /** A kept-alive connection that closed before any byte of an answer proves nothing: once more, on a fresh one. */
-  const sendTwice = async (): Promise<WireResponse> => {
-    try {
-      return await send(call.wire);
-    } catch (error) {
-      if (!isStaleConnection(error) || stoppedBy !== undefined) throw error;
-      return send({ ...call.wire, fresh: true });
-    }
+  const sendAgain = (error: unknown): Promise<WireResponse> => {
+    if (!isStaleConnection(error) || stoppedBy !== undefined) throw error;
+    return send(true);
   };
 
   const gotFirstByte = (): void => {
@@ -153,7 +152,7 @@ export function startCall(call: Call): RunningCall {
       return { answered: false, kind, why, retryAfterMs };
     };
     try {
-      const response = await sendTwice();
+      const response = await send(false).catch(sendAgain);
       const { status, headers } = response;
       const { dialect } = call.link;
       const loadValue = dialect.loadHeader && headers.get(dialect.loadHeader.name);
@@ -176,7 +175,9 @@ export function startCall(call: Call): RunningCall {
       const gathered: Uint8Array[] = [];
       let bytes = 0;
       for (;;) {
-        const chunk = await response.body.next();
+        const next = response.body.next();
+        // A short answer has come with its head, and needs no turn of the loop.
+        const chunk = next instanceof Promise ? await next : next;
         gotFirstByte();
         if (chunk === null) break;
         gathered.push(chunk);
@@ -197,6 +198,8 @@ export function startCall(call: Call): RunningCall {
     } catch (error) {
       const { kind, why } = failed(error);
       return refuse(kind, why);
+    } finally {
+      call.settled();
     }
   };
 
@@ -253,23 +256,25 @@ function retryAfterMsOf(ms: string | undefined, seconds: string | undefined): nu
 }
 
 const usageBytes = 4096;
-const tailOf = (whole: Uint8Array): string => Buffer.from(whole.subarray(-usageBytes)).toString("latin1");
+const tailOf = (whole: Uint8Array): string =>
+  asBuffer(whole).toString("latin1", Math.max(0, whole.length - usageBytes));
 
 /** By its first and last byte: a full parse of every answer would cost more than it finds. */
 function looksLikeJson(whole: Uint8Array): boolean {
-  const text = Buffer.from(whole.buffer, whole.byteOffset, whole.byteLength);
-  const ends =
-    text.toString("latin1", 0, 16).trimStart().charAt(0) +
-    text
-      .toString("latin1", text.length - 16)
-      .trimEnd()
-      .slice(-1);
-  return ends === "{}" || ends === "[]";
+  let first = 0;
+  while (isSpace(whole[first])) first += 1;
+  let last = whole.length - 1;
+  while (isSpace(whole[last])) last -= 1;
+  return (whole[first] === 0x7b && whole[last] === 0x7d) || (whole[first] === 0x5b && whole[last] === 0x5d);
 }
+
+/** As JSON knows it. */
+const isSpace = (byte: number | undefined): boolean =>
+  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 function isJson(whole: Uint8Array): boolean {
   try {
-    JSON.parse(Buffer.from(whole).toString("utf8"));
+    JSON.parse(asBuffer(whole).toString("utf8"));
     return true;
   } catch (error) {
     if (error instanceof SyntaxError) return false;
@@ -277,4 +282,4 @@ function isJson(whole: Uint8Array): boolean {
   }
 }
 
-const excerpt = (chunk: Uint8Array): string => Buffer.from(chunk).toString("utf8").slice(0, 200);
+const excerpt = (chunk: Uint8Array): string => asBuffer(chunk).toString("utf8").slice(0, 200);

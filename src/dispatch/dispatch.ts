@@ -1,9 +1,11 @@
 // The loop around routing: ask, try, report the outcome, ask again with one more attempt in `tried`.
 
 import type { Clock, Instant } from "../base/clock.ts";
+import type { Leaving } from "../base/departure.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { Random } from "../base/random.ts";
 import type { Asked } from "../engines/look.ts";
+import type { EndpointSpec } from "../fleet/endpoint.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
@@ -39,20 +41,32 @@ export interface Journey {
   queuedMs: number;
   /** Time spent in calls to engines, until their answers could begin or they failed. */
   engineMs: number;
-  because: Reason;
+  /** The last two: the answer of another request. */
+  because: Reason | "cached" | "joined";
+}
+
+/** Who gave the answer; where it is given again, perhaps long ago. */
+export type AnsweredBy = Pick<EndpointSpec, "name" | "tier" | "locality">;
+
+export interface Answer {
+  readonly kind: "answer";
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array | Relay;
+  readonly answeredBy: AnsweredBy;
+  /** What the engine was asked for; undefined: its models were not known. */
+  readonly model?: string | undefined;
+  readonly attempts: number;
+  readonly answeredAt: Instant;
+  readonly journey: Journey;
+  /** What the result cache did; `off` where it had no say. */
+  readonly cache: "hit" | "join" | "miss" | "off";
+  /** Of an answer that was kept. */
+  readonly ageMs?: number;
 }
 
 export type Dispatched =
-  | {
-      readonly kind: "answer";
-      readonly status: number;
-      readonly headers: readonly (readonly [name: string, value: string])[];
-      readonly body: Uint8Array | Relay;
-      readonly endpoint: EndpointState;
-      readonly attempts: number;
-      readonly answeredAt: Instant;
-      readonly journey: Journey;
-    }
+  | Answer
   | {
       readonly kind: "refusal";
       readonly code: ErrorCode;
@@ -80,45 +94,26 @@ export interface DispatchParts {
   readonly events: DispatchEvents;
 }
 
-export type Dispatch = (request: InferenceRequest, callerLeft: AbortSignal) => Promise<Dispatched>;
+/** It has its slot or its place, or is refused, before the promise is returned: who asks next sees it. */
+export type Dispatch = (request: InferenceRequest, callerLeft: Leaving) => Promise<Dispatched>;
 
 export function createDispatch(parts: DispatchParts): Dispatch {
   const { fleet, rooms, evacuation, budget, clock, random } = parts;
 
   /** One call, from the slot taken to the slot given back. */
-  const attempt = async (
+  const attempt = (
     request: InferenceRequest,
     endpoint: EndpointState,
     tried: readonly Tried[],
-    callerLeft: AbortSignal,
+    callerLeft: Leaving,
     move: Move,
   ): Promise<CallResult> => {
     const link = parts.linkOf(endpoint);
     const model = modelAt(endpoint, request);
     const asked: Asked = { path: request.path, model: model ?? "" };
+    const shares = request.share !== undefined;
     const wire = engineCall(request, link, model);
-    endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now());
-    const call = startCall({
-      wire,
-      link,
-      firstByteMs: request.stream ? request.firstByteMs : undefined,
-      deadline: request.deadline,
-      clock,
-      heard: () => endpoint.heard(clock.now()),
-      load(value) {
-        const gauges = link.dialect.loadHeader?.read(value);
-        if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
-      },
-      over(end) {
-        const outcome = { ...end, model: asked.model, stream: request.stream };
-        const moved = endpoint.end(outcome, clock.now(), random);
-        parts.events.attemptEnded(endpoint, end);
-        if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
-        if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
-        else rooms.slotFreed(endpoint);
-      },
-    });
-
+    endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now(), shares);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
@@ -132,15 +127,34 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       },
     });
     const leave = (): void => call.stop("cancelled");
+    const call = startCall({
+      wire,
+      link,
+      firstByteMs: request.stream ? request.firstByteMs : undefined,
+      deadline: request.deadline,
+      clock,
+      heard: () => endpoint.heard(clock.now()),
+      load(value) {
+        const gauges = link.dialect.loadHeader?.read(value);
+        if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
+      },
+      settled() {
+        answered();
+        // A relayed answer is watched by whoever pumps it.
+        callerLeft.removeEventListener("abort", leave);
+      },
+      over(end) {
+        const outcome = { ...end, model: asked.model, stream: request.stream, shares };
+        const moved = endpoint.end(outcome, clock.now(), random);
+        parts.events.attemptEnded(endpoint, end);
+        if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
+        if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
+        else rooms.slotFreed(endpoint);
+      },
+    });
     callerLeft.addEventListener("abort", leave);
     if (callerLeft.aborted) leave();
-    try {
-      return await call.result;
-    } finally {
-      answered();
-      // A relayed answer is watched by whoever pumps it.
-      callerLeft.removeEventListener("abort", leave);
-    }
+    return call.result;
   };
 
   return async (request, callerLeft) => {
@@ -188,7 +202,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         }
 
         if (decision.do === "wait") {
-          const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft);
+          const shares = request.share !== undefined;
+          const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft, shares);
           move.landed();
           const wake = await waiting;
           journey.queuedMs += clock.now() - now;
@@ -200,6 +215,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         if (wokenBy !== endpoint) passSlotOn();
         wokenBy = undefined;
 
+        const model = modelAt(endpoint, request);
         const calling = attempt(request, endpoint, tried, callerLeft, move);
         move.landed();
         const result = await calling;
@@ -213,10 +229,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
             status,
             headers,
             body,
-            endpoint,
+            answeredBy: endpoint.spec,
+            model,
             attempts,
             answeredAt: clock.now(),
             journey,
+            cache: "off",
           };
         }
         if (result.kind === "cancelled") return { kind: "gone", journey };

@@ -1,5 +1,6 @@
-// What goes over the wire to an engine: the caller's own bytes, but for the edits we mean.
+// What goes over the wire to an engine: the caller's own bytes, but for the edits we mean, or an intent's question.
 
+import { intentBody } from "../engines/intent-question.ts";
 import type { WireRequest } from "../wire/exchange.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { InferenceRequest } from "./inference-request.ts";
@@ -16,16 +17,25 @@ export function engineCall(
   if (authorization !== undefined) headers.push(["authorization", authorization]);
   if (!request.stream) headers.push(...dialect.requestHeaders);
   const priority = request.hasPriority ? undefined : dialect.priority?.(request.sla);
-  const renamed = model === request.modelName ? undefined : model;
-  return { method: "POST", path: request.path, headers, body: edited(request, renamed, priority) };
+  const body = edited(asked(request, link, model), model, priority);
+  return { method: "POST", path: request.path, headers, body };
+}
+
+type Asked = Pick<InferenceRequest, "body" | "modelName">;
+
+function asked(request: InferenceRequest, link: EngineLink, model: string | undefined): Asked {
+  if (request.question === undefined) return request;
+  const body = intentBody(model, request.question, link.intentConstraint());
+  return { body, modelName: model };
 }
 
 /** The body in parts: splicing instead of writing it anew keeps every other byte the caller's. */
 function edited(
-  { body, modelName }: InferenceRequest,
-  model: string | undefined,
+  { body, modelName }: Asked,
+  wanted: string | undefined,
   priority: number | undefined,
 ): readonly Uint8Array[] {
+  const model = wanted === modelName ? undefined : wanted;
   const span = model === undefined || modelName === undefined ? undefined : modelSpan(body);
   const added: string[] = [];
   if (priority !== undefined) added.push(`"priority":${priority}`);

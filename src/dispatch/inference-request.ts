@@ -2,13 +2,19 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { InferencePath } from "../engines/dialect.ts";
+import type { IntentQuestion } from "../engines/intent-question.ts";
 import type { RoutingRequest } from "../routing/request.ts";
+import type { Reuse } from "./reuse.ts";
 
 export interface InferenceRequest extends RoutingRequest {
   readonly id: string;
   readonly path: InferencePath;
+  /** The name of the caller's key; undefined where nobody is asked for one. */
+  readonly caller?: string | undefined;
   /** As the caller sent it. */
   readonly body: Uint8Array;
+  /** Asked instead of `body`, in the words of the engine that gets it. */
+  readonly question?: IntentQuestion;
   /** The body's top-level `model`; undefined where it is absent. */
   readonly modelName: string | undefined;
   /** Whether the caller set a `priority` of their own. */
@@ -18,4 +24,6 @@ export interface InferenceRequest extends RoutingRequest {
   /** Bounds each streamed attempt until its first byte. */
   readonly firstByteMs: number;
   readonly receivedAt: Instant;
+  /** Undefined: the answer may neither be kept nor shared. */
+  readonly reuse?: Reuse | undefined;
 }

@@ -1,5 +1,7 @@
 // Finds the value of the top-level `model` in a JSON body, so that it can be replaced without touching another byte.
 
+import { asBuffer } from "../base/as-buffer.ts";
+
 /** Half-open, quotes included: [start, end). */
 export interface ByteSpan {
   readonly start: number;
@@ -17,7 +19,7 @@ const colon = 0x3a;
  * counts, as it does for every JSON parser in use.
  */
 export function modelSpan(body: Uint8Array): ByteSpan | undefined {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const bytes = asBuffer(body);
   const first = bytes.indexOf(key);
   // One occurrence, and no way to spell the key otherwise: it can only be the top-level one. Native search is ten
   // times faster than walking.

@@ -34,6 +34,10 @@ const shedRefusals: Readonly<Record<ShedReason, { readonly code: ErrorCode; read
     code: "no_endpoint",
     message: "No engine is available for this request right now.",
   },
+  draining: {
+    code: "draining",
+    message: "This host is draining and no peer can take the request. Try again shortly, or another host.",
+  },
 };
 
 /** `late`: the deadline has passed. `shed`: what routing said, where it ended the matter. */

@@ -1,6 +1,7 @@
 // Watches the events of a stream as they pass, without parsing them: did the engine report an error in band, and did
 // the stream come to a proper end? It never changes a byte. Searches are native, because this runs for every event.
 
+import { asBuffer } from "../base/as-buffer.ts";
 import type { TokenUsage } from "./token-usage.ts";
 import { usageIn } from "./token-usage.ts";
 
@@ -39,7 +40,7 @@ export function createStreamGuard(): StreamGuard {
 
   return {
     feed(events) {
-      const bytes = Buffer.from(events.buffer, events.byteOffset, events.byteLength);
+      const bytes = asBuffer(events);
       const error = bytes.includes(anyError) ? firstError(bytes) : -1;
       if (error >= 0) {
         proper = false;

@@ -9,8 +9,9 @@ export interface TokenUsage {
 export function usageIn(text: string): TokenUsage | undefined {
   const at = text.lastIndexOf('"usage"');
   if (at < 0) return undefined;
-  const prompt = /"prompt_tokens": ?(\d{1,15})/.exec(text.slice(at))?.[1];
+  const said = text.slice(at);
+  const prompt = /"prompt_tokens": ?(\d{1,15})/.exec(said)?.[1];
   if (prompt === undefined) return undefined;
-  const completion = /"completion_tokens": ?(\d{1,15})/.exec(text.slice(at))?.[1];
+  const completion = /"completion_tokens": ?(\d{1,15})/.exec(said)?.[1];
   return { prompt: Number(prompt), completion: Number(completion ?? 0) };
 }

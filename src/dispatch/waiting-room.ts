@@ -1,14 +1,21 @@
 // Where requests wait for a slot: one room an endpoint, ordered by deadline. Whoever is woken asks routing again.
 
 import type { Clock, Instant } from "../base/clock.ts";
+import type { Leaving } from "../base/departure.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 
 /** Why a wait ended. */
 export type Wake = "woken" | "expired" | "left";
 
 export interface WaitingRooms {
-  /** The caller has checked that the room has a place. `signal` is the caller's leaving. */
-  wait(endpoint: EndpointState, deadline: Instant, maxWaitMs: number, signal: AbortSignal): Promise<Wake>;
+  /** The caller has checked that the room has a place. `signal` is the caller's leaving; `shares`: see `EndpointView.sharing`. */
+  wait(
+    endpoint: EndpointState,
+    deadline: Instant,
+    maxWaitMs: number,
+    signal: Leaving,
+    shares?: boolean,
+  ): Promise<Wake>;
   /** Slots of this endpoint are free, one unless said: its most urgent waiters go, or else the most urgent of its tier. */
   slotFreed(endpoint: EndpointState, places?: number): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
@@ -38,14 +45,14 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
   };
 
   return {
-    wait(endpoint, deadline, maxWaitMs, signal) {
+    wait(endpoint, deadline, maxWaitMs, signal, shares = false) {
       if (signal.aborted) return Promise.resolve("left");
       return new Promise((resolve) => {
         const leave = (wake: Wake): void => {
           const place = waiters.indexOf(waiter);
           if (place < 0) return;
           waiters.splice(place, 1);
-          endpoint.leaveRoom();
+          endpoint.leaveRoom(shares);
           cancelTimer();
           signal.removeEventListener("abort", onAbort);
           resolve(wake);
@@ -54,7 +61,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
         const onAbort = (): void => leave("left");
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);
-        endpoint.enterRoom();
+        endpoint.enterRoom(shares);
         insert(waiter);
       });
     },

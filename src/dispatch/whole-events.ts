@@ -1,6 +1,8 @@
 // Lets only whole events of an event stream pass, so that an error event after a cut is not glued to half of another.
 // Every byte passes in the end, in its order; only where they are parted changes.
 
+import { asBuffer } from "../base/as-buffer.ts";
+
 /** Longer than any event worth waiting for; beyond it bytes pass as they come. */
 const heldBytesMost = 256 * 1024;
 
@@ -44,7 +46,7 @@ const bareEnd = Buffer.from("\r\r");
 function lastEventEnd(bytes: Uint8Array): number {
   let at = bytes.lastIndexOf(lineFeed);
   if (at < 0) {
-    const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).lastIndexOf(bareEnd);
+    const end = asBuffer(bytes).lastIndexOf(bareEnd);
     return end < 0 ? 0 : end + bareEnd.length;
   }
   while (at > 0) {

@@ -15,12 +15,10 @@ export interface IntentQuestion {
 
 /** An answer with twenty alternatives is 3 kB. */
 const answerLimitBytes = 64 * 1024;
-/** Nobody was asked for more alternatives. */
-const alternativesReadMost = 100;
 /** vLLM writes -9999 where a token was ruled out, llama.cpp the lowest float there is. */
 const ruledOut = -9999;
 
-const lettersOf = (options: number): readonly string[] => letters.slice(0, Math.max(1, options));
+const lettersOf = (options: number): readonly string[] => letters.slice(0, options);
 
 /** The body for `POST /v1/chat/completions`. Without a model it names none. */
 export function intentBody(
@@ -77,7 +75,7 @@ interface Heard {
 /** Each token that is an option's letter. "A" and " A" are two tokens and one option, so an option may come twice. */
 function heardOf(said: unknown, allowed: readonly string[]): Heard[] {
   const top = member(said, "top_logprobs");
-  const rows: unknown[] = Array.isArray(top) ? top.slice(0, alternativesReadMost) : [];
+  const rows: unknown[] = Array.isArray(top) ? [...top] : [];
   // llama-server ranks all tokens, whatever its grammar forbids: the one that was let through may be far down.
   const chosen = member(said, "token");
   if (!rows.some((row) => member(row, "token") === chosen)) rows.push(said);

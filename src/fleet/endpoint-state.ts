@@ -1,13 +1,17 @@
 // One endpoint as we know it: load, health, breakers, silence. It changes by what it is told, never by looking.
 
 import type { Instant } from "../base/clock.ts";
+import { hash32 } from "../base/hash32.ts";
 import type { Random } from "../base/random.ts";
 import type { Breaker, BreakerState } from "./breaker.ts";
 import { createBreaker } from "./breaker.ts";
 import type { EndpointSpec } from "./endpoint.ts";
 import { createLatency } from "./latency.ts";
+import type { EngineState, Load } from "./load.ts";
 import type { Outcome } from "./outcome.ts";
 import { outcomeRow } from "./outcome.ts";
+import type { PeerEndpoint, PeerView } from "./peer.ts";
+import { refusalOf, slotsBehind } from "./peer.ts";
 import { createSilence, quietLimitMs } from "./silence.ts";
 import { slowStartWeight } from "./slow-start.ts";
 
@@ -28,10 +32,16 @@ export interface EndpointView {
   readonly models: readonly string[] | undefined;
   readonly inflight: number;
   readonly waiting: number;
+  /** Of those in flight and those waiting, the ones that may hold only a share of the endpoint. */
+  readonly sharing: number;
   readonly health: Health;
   readonly silent: boolean;
   /** Turn of the last pick, rising over the whole fleet: round robin takes the lowest. */
   readonly lastPick: number;
+  /** Of its name, for what is drawn by it. */
+  readonly nameHash: number;
+  /** Undefined: it is an engine of this host. */
+  readonly peer: PeerView | undefined;
   /** Refused or reset moments ago. */
   barred(now: Instant): boolean;
   /** Said itself that it is full, and the time it asked for has not passed. */
@@ -39,9 +49,9 @@ export interface EndpointView {
   breakerAdmits(model: string, now: Instant): boolean;
   /** The worst over the models. */
   breakerState(now: Instant): BreakerState;
-  /** How full and how troubled: 0 idle, 1 full, more when it fails or is just back. */
+  /** How full and how troubled: 0 idle, 1 full, more when it fails or is just back. Half, where a peer's is not known. */
   pressure(now: Instant): number;
-  /** Median first byte of the streams of the last ten seconds; undefined where there were too few. */
+  /** Median first byte of the streams of the last ten seconds, or what a peer says it is; undefined where there were too few. */
   recentFirstByteMs(now: Instant): number | undefined;
   /** How long one more request in the waiting room would wait; undefined while nothing is known. */
   expectedWaitMs(): number | undefined;
@@ -67,8 +77,13 @@ const ownBreakersMost = endpointRule.breakersMost - 1;
 
 export type EndpointState = ReturnType<typeof createEndpointState>;
 
-export function createEndpointState(initial: EndpointSpec, initialModels: readonly string[] | undefined) {
+export function createEndpointState(
+  initial: EndpointSpec,
+  initialModels: readonly string[] | undefined,
+  behind?: PeerEndpoint,
+) {
   let spec = initial;
+  const nameHash = hash32(initial.name);
   let pinnedModels = initialModels;
   const breakers = new Map<string, Breaker>();
   /** Nearly always so, and it spares every decision a look-up. */
@@ -81,6 +96,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
   let inflight = 0;
   let inflightStreams = 0;
   let waiting = 0;
+  let sharing = 0;
   let lastPick = 0;
   let barredUntil = 0;
   let pushedBackUntil = 0;
@@ -114,10 +130,25 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     troubleAt = now;
   };
 
+  const usedByOthers = (now: Instant): number => behind?.load.usedByOthers(spec.slots, now) ?? 0;
+
+  const peer: PeerView | undefined = behind && {
+    host: behind.host,
+    refusal: (now) => refusalOf(behind, now),
+    freeSlots: (now) => Math.floor(slotsBehind(spec.slots, behind.host, now) - usedByOthers(now) - inflight),
+    permits: () => behind.load.permits(spec.slots, inflight),
+  };
+
+  /** The engine's own word, while it is fresh. */
+  const saidByEngine = (now: Instant): EngineGauges =>
+    now - gaugesAt <= endpointRule.gaugesStaleMs ? gauges : {};
+
   return {
     get spec() {
       return spec;
     },
+    nameHash,
+    peer,
     get models() {
       return pinnedModels ?? listedModels;
     },
@@ -126,6 +157,9 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     },
     get waiting() {
       return waiting;
+    },
+    get sharing() {
+      return sharing;
     },
     get health() {
       return health;
@@ -136,7 +170,7 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     get lastPick() {
       return lastPick;
     },
-    barred: (now: Instant) => now < barredUntil,
+    barred: (now: Instant) => now < barredUntil || (behind !== undefined && now < behind.host.barredUntil),
     pushedBack: (now: Instant) => now < pushedBackUntil,
     breakerAdmits: (model: string, now: Instant) => allClosed || (breakerKnown(model)?.admits(now) ?? true),
     breakerState(now: Instant): BreakerState {
@@ -151,14 +185,31 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     },
     pressure(now: Instant): number {
       let full = (inflight + waiting) / spec.slots;
-      if (now - gaugesAt <= endpointRule.gaugesStaleMs) {
+      if (behind !== undefined) {
+        full = (inflight + usedByOthers(now)) / slotsBehind(spec.slots, behind.host, now);
+        full = Math.max(full, (behind.load.known(now)?.kvPercent ?? 0) / 100);
+      } else if (now - gaugesAt <= endpointRule.gaugesStaleMs) {
         // The engine may serve others too; its own figures lag by seconds, so they only ever add.
         const engineLoad = ((gauges.running ?? 0) + (gauges.waiting ?? 0)) / spec.slots;
         full = Math.max(full, engineLoad, gauges.kvUsage ?? 0);
       }
       return full / slowStartWeight(backSince, now) + troubleNow(now);
     },
-    recentFirstByteMs: latency.recentFirstByteMs,
+    recentFirstByteMs(now: Instant): number | undefined {
+      return latency.recentFirstByteMs(now) ?? behind?.load.known(now)?.firstByteMs;
+    },
+    /** What its host tells others of it. */
+    load(now: Instant): Load {
+      const { running = 0, waiting: queued = 0, kvUsage } = saidByEngine(now);
+      const firstByteMs = latency.recentFirstByteMs(now);
+      return {
+        at: Math.round(now),
+        inflight: Math.max(inflight, running),
+        waiting: Math.max(waiting, queued),
+        kvPercent: kvUsage === undefined ? undefined : Math.round(kvUsage * 100),
+        firstByteMs: firstByteMs === undefined ? undefined : Math.round(firstByteMs),
+      };
+    },
     firstByteMs: latency.firstByteMs,
     expectedWaitMs(): number | undefined {
       const holdMs = latency.holdMs();
@@ -167,8 +218,9 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
 
     // What the floors above tell.
 
-    begin(model: string, stream: boolean, pick: number, now: Instant): void {
+    begin(model: string, stream: boolean, pick: number, now: Instant, shares = false): void {
       inflight += 1;
+      if (shares) sharing += 1;
       if (stream) inflightStreams += 1;
       lastPick = pick;
       breakerOf(model).begin(now);
@@ -179,15 +231,19 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     },
     end(outcome: Outcome, now: Instant, random: Random): "opened" | "closed" | undefined {
       inflight -= 1;
+      if (outcome.shares === true) sharing -= 1;
       if (outcome.stream) inflightStreams -= 1;
       const { answered, failure, load, bars } = outcomeRow(outcome.kind);
       const left = outcome.kind === "cancelled" || outcome.kind === "deadline";
       if (left && outcome.firstByteMs === undefined) silence.abandoned();
       if (inflight === 0) silence.settled();
+      behind?.load.ended(inflight);
       if (outcome.firstByteMs !== undefined && outcome.kind === "ok") {
         latency.add(outcome.stream, outcome.firstByteMs, outcome.totalMs, now);
       }
       if (bars) barredUntil = now + endpointRule.barMs;
+      // A router that refuses or resets does so for all its engines.
+      if (bars && behind !== undefined) behind.host.barredUntil = barredUntil;
       if (load) {
         const asked = outcome.retryAfterMs ?? endpointRule.pushBackMs;
         const grown = Math.max(asked, endpointRule.pushBackMs * 2 ** Math.min(pushBacksInARow, 10));
@@ -207,11 +263,13 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
       }
       return change;
     },
-    enterRoom(): void {
+    enterRoom(shares = false): void {
       waiting += 1;
+      if (shares) sharing += 1;
     },
-    leaveRoom(): void {
+    leaveRoom(shares = false): void {
       waiting -= 1;
+      if (shares) sharing -= 1;
     },
     setHealth(next: Health, now: Instant): void {
       if (health === "unhealthy" && next === "ok") {
@@ -224,6 +282,17 @@ export function createEndpointState(initial: EndpointSpec, initialModels: readon
     reconfigure(next: EndpointSpec, nextModels: readonly string[] | undefined): void {
       spec = next;
       pinnedModels = nextModels;
+    },
+    /** What a peer's router said with an answer. */
+    told(load: Load, now: Instant): void {
+      behind?.load.hinted(load, inflight, now);
+    },
+    /** What a peer's router told everybody. */
+    announced(state: EngineState, load: Load, now: Instant): void {
+      if (behind === undefined) return;
+      if (behind.state !== "ok" && state === "ok") backSince = now;
+      behind.state = state;
+      behind.load.announced(load, inflight, now);
     },
     setModels(next: readonly string[]): void {
       listedModels = next;

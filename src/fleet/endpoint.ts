@@ -4,7 +4,9 @@
 export const tiers = ["gold", "silver", "bronze"] as const;
 export type Tier = (typeof tiers)[number];
 
-export type Locality = "local";
+/** Where an endpoint is: an engine on this host, or one behind another router of the fleet. */
+export const localities = ["local", "peer"] as const;
+export type Locality = (typeof localities)[number];
 
 export interface EndpointSpec {
   /** `<host>/<engine>`: unique in the fleet, and the label of its metrics. */
@@ -13,6 +15,6 @@ export interface EndpointSpec {
   readonly locality: Locality;
   /** Requests in flight at once; the pool that utilisation is measured on. */
   readonly slots: number;
-  /** Places in its waiting room. */
+  /** Places in its waiting room; a peer's is its own affair, so that it has none here. */
   readonly queueLimit: number;
 }

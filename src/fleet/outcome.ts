@@ -42,6 +42,8 @@ export interface Outcome {
   /** The model that was asked for at the engine; breakers are kept per endpoint and model. */
   readonly model: string;
   readonly stream: boolean;
+  /** It held a part of the endpoint's share; as `begin` was told. */
+  readonly shares?: boolean | undefined;
   /** Until the first byte of the answer's body, where one came. */
   readonly firstByteMs?: number | undefined;
   /** Until the end, whatever it was. */

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 
-const slowStartRule = { windowMs: 30_000, least: 0.1 } as const;
+export const slowStartRule = { windowMs: 30_000, least: 0.1 } as const;
 
 /** 0.1 to 1; `since` is when it came back, undefined where it was never away. */
 export function slowStartWeight(since: Instant | undefined, now: Instant): number {

@@ -2,6 +2,7 @@
 
 import {
   closeSync,
+  constants,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -93,10 +94,13 @@ function stateDir(dir: string, lock: number): StateDir {
     async readFile(name, mostBytes) {
       const path = join(dir, name);
       try {
-        const file = await open(path, "r");
+        // Opened so that a pipe of that name answers at once, for nobody may ever write to it.
+        const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
         try {
-          const { size } = await file.stat();
-          return size > mostBytes
+          const stat = await file.stat();
+          if (!stat.isFile() && !stat.isDirectory())
+            return { ok: false, why: "unreadable", message: `Cannot read ${path}: it is no ordinary file.` };
+          return stat.size > mostBytes
             ? { ok: false, why: "too-large" }
             : { ok: true, bytes: await file.readFile() };
         } finally {

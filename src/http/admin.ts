@@ -3,9 +3,11 @@
 import { Hono } from "hono";
 import { explain } from "../routing/explain.ts";
 import { resolveAsked } from "../routing/sla.ts";
+import { addCacheApi } from "./cache-api.ts";
 import type { Door } from "./door.ts";
 import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
+import { problem } from "./problem.ts";
 import { addHealth } from "./public.ts";
 import { readSla } from "./request-headers.ts";
 
@@ -73,6 +75,7 @@ export function createAdminApp(door: Door): App {
     () => new Response(door.printedConfig(), { headers: { "content-type": "application/toml" } }),
   );
 
+  addCacheApi(app, door);
   addHealth(app, door);
   app.get("/metrics", () => exposeMetrics(door));
   app.notFound((context) => problem(404, "Not found", `There is nothing at ${context.req.path}.`));
@@ -81,19 +84,6 @@ export function createAdminApp(door: Door): App {
     return problem(500, "Internal error", "The router failed on this call. Its log has the reason.");
   });
   return { fetch: app.fetch, routes: {} };
-}
-
-function problem(
-  status: number,
-  title: string,
-  detail: string,
-  headers: Record<string, string> = {},
-): Response {
-  const body = { type: "about:blank", title, status, detail };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { "content-type": "application/problem+json", ...headers },
-  });
 }
 
 /** Without the port, and without the brackets of an IPv6 address. */

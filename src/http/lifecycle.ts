@@ -4,7 +4,7 @@ export type Phase = "starting" | "ready" | "draining";
 
 export interface Lifecycle {
   readonly phase: Phase;
-  /** Inference requests whose answer is not complete. */
+  /** Requests whose answer is not complete; intents only while they wait for an engine. */
   readonly active: number;
   /** The process has been told to end: a drain that cannot be taken back. */
   readonly ending: boolean;
@@ -17,6 +17,9 @@ export interface Lifecycle {
   /** Ends everything that is still active, each with an honest error. Answers how many there were. */
   cutAll(): number;
 }
+
+/** For what ends by its own deadline, soon, and with an answer. */
+export const nothingToCut = (): void => undefined;
 
 export function createLifecycle(): Lifecycle {
   const running = new Set<() => void>();

@@ -1,6 +1,7 @@
 // Opens a listener for an app.
 
 import type { Log } from "../telemetry/log.ts";
+import type { SocketState } from "./npc-socket.ts";
 
 const listenRule = {
   /** Between the bytes of a head or a body; POST bodies have a limit of their own (body.ts). */
@@ -9,12 +10,20 @@ const listenRule = {
   bodyBytesMost: 2 ** 40,
 } as const;
 
-export type Route = (request: Request) => Response | Promise<Response>;
+export type Answer = (request: Request) => Response | Promise<Response>;
+
+/** Undefined: the request has become a socket. */
+export type Route = (
+  request: Request,
+  server: Bun.Server<SocketState>,
+) => Response | undefined | Promise<Response>;
 
 /** What answers on a listener: exact paths first, everything else after. */
 export interface App {
   readonly routes: Readonly<Record<string, Route>>;
-  readonly fetch: Route;
+  readonly fetch: Answer;
+  /** For the sockets that the routes make. */
+  readonly websocket?: Bun.WebSocketHandler<SocketState>;
 }
 
 export interface ListenOptions {
@@ -47,6 +56,7 @@ export function listen(app: App, { hostname, port, tls }: ListenOptions, log: Lo
       log.error({ err: error }, "a request failed outside the router's own handlers");
       return new Response(null, { status: 500 });
     },
+    websocket: app.websocket ?? {},
     ...(tls === undefined ? {} : { tls }),
   });
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;

@@ -1,8 +1,10 @@
 // The inference endpoints: from an HTTP request to one InferenceRequest, and from its answer to an HTTP response.
 
 import type { Instant } from "../base/clock.ts";
-import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
+import { Departure } from "../base/departure.ts";
+import type { Answer, Dispatched } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
+import { reuseOf } from "../dispatch/reuse.ts";
 import type { InferencePath } from "../engines/dialect.ts";
 import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
@@ -16,6 +18,7 @@ import { relayBody } from "./relay-body.ts";
 import type { Trace } from "./request-headers.ts";
 import {
   onwardHeaders,
+  readCacheControl,
   readDeadlineMs,
   readSla,
   relayedHeaders,
@@ -26,96 +29,94 @@ import {
 /** Said with 503 while the router is not taking requests. */
 const comeBackMs = 1000;
 
-export async function handleInference(path: InferencePath, raw: Request, door: Door): Promise<Response> {
-  const receivedAt = door.clock.now();
-  const id = requestIdOf(raw.headers.get("x-request-id"));
-  const trace = traceOf(raw.headers.get("traceparent"));
-  const result = await answer(path, raw, door, { receivedAt, id, trace });
-  if (!(result instanceof Response)) {
-    const { body, status, headers } = result;
-    headers["x-request-id"] = id;
-    headers["traceparent"] = trace.own;
-    return new Response(body, { status, headers });
-  }
-  result.headers.set("x-request-id", id);
-  result.headers.set("traceparent", trace.own);
-  return result;
-}
-
-interface Arrival {
-  readonly receivedAt: Instant;
-  readonly id: string;
-  readonly trace: Trace;
-}
-
-/** An answer before it becomes a Response, whose headers cost more to change. */
-interface PlainAnswer {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  readonly body: Uint8Array | ReadableStream<Uint8Array>;
-}
-
-async function answer(
+/** `caller`: the name of the key that came with it; undefined where none is asked for. */
+export async function handleInference(
   path: InferencePath,
   raw: Request,
+  caller: string | undefined,
   door: Door,
-  arrival: Arrival,
-): Promise<Response | PlainAnswer> {
+): Promise<Response> {
   const { clock, account, lifecycle } = door;
+  const receivedAt = clock.now();
+  const id = requestIdOf(raw.headers.get("x-request-id"));
+  const trace = traceOf(raw.headers.get("traceparent"));
+  const arrival: Arrival = { path, receivedAt, id, trace, caller };
   if (lifecycle.phase !== "ready") {
     account.rejected(lifecycle.phase);
-    return closed(lifecycle.phase);
+    return labelled(closed(lifecycle.phase), arrival);
   }
-  const leaving = new AbortController();
+  const leaving = new Departure();
+  let isCut = false;
   const leave = (): void => leaving.abort();
   raw.signal.addEventListener("abort", leave);
   if (raw.signal.aborted) leave();
-  let cut = leave;
-  const done = lifecycle.begin(() => cut());
+  let cut = (): void => {
+    isCut = !leaving.aborted;
+    leaving.abort();
+  };
+  const end = lifecycle.begin(() => cut());
+  const done = (): void => {
+    // A signal that is listened to outlives its request, until the next full collection.
+    raw.signal.removeEventListener("abort", leave);
+    end();
+  };
   let handedOver = false;
   try {
-    const request = await readRequest(path, raw, door, arrival);
+    const request = await readRequest(raw, door, arrival);
     if ("code" in request) {
       account.rejected(request.code);
-      return errorResponse(request.code, request.message, request);
+      return labelled(errorResponse(request.code, request.message, request), arrival);
     }
-    const dispatched = await door.dispatch(request, leaving.signal);
+    const dispatched = await door.dispatch(request, leaving);
     const finish = (how: RelayEnd, status: number): void => {
       done();
       account.finished(request, dispatched, how, status);
     };
     if (dispatched.kind !== "answer") {
-      const isCut = leaving.signal.aborted && !raw.signal.aborted;
       const response = isCut ? closed("draining") : refusal(dispatched);
       finish(isCut ? "draining" : dispatched.kind === "refusal" ? dispatched.code : "left", response.status);
-      response.headers.set("server-timing", timing(dispatched.journey, arrival.receivedAt, clock.now()));
-      return response;
+      response.headers.set("server-timing", timing(dispatched, receivedAt, clock.now()));
+      return labelled(response, arrival);
     }
 
     const { status, body } = dispatched;
     const headers = answerHeaders(dispatched);
-    headers["server-timing"] = timing(dispatched.journey, arrival.receivedAt, clock.now());
+    headers["server-timing"] = timing(dispatched, receivedAt, clock.now());
+    headers["x-request-id"] = id;
+    headers["traceparent"] = trace.own;
     handedOver = true;
     if (body instanceof Uint8Array) {
       finish("complete", status);
-      return { body, status, headers };
+      return new Response(body, { status, headers });
     }
     const events = headers["content-type"]?.startsWith("text/event-stream") ?? false;
-    const relayed = relayBody(body, raw.signal, events, clock, (how) => finish(how, status));
+    const relayed = relayBody(body, leaving, events, clock, (how) => finish(how, status));
     cut = relayed.cut;
-    return { body: relayed.stream, status, headers };
+    return new Response(relayed.stream, { status, headers });
   } finally {
-    raw.signal.removeEventListener("abort", leave);
     // A bug on the way must not leave the request among the active for ever.
     if (!handedOver) done();
   }
 }
 
+interface Arrival {
+  readonly path: InferencePath;
+  readonly receivedAt: Instant;
+  readonly id: string;
+  readonly trace: Trace;
+  readonly caller: string | undefined;
+}
+
+function labelled(response: Response, { id, trace }: Arrival): Response {
+  response.headers.set("x-request-id", id);
+  response.headers.set("traceparent", trace.own);
+  return response;
+}
+
 async function readRequest(
-  path: InferencePath,
   raw: Request,
   door: Door,
-  { receivedAt, id, trace }: Arrival,
+  { path, receivedAt, id, trace, caller }: Arrival,
 ): Promise<InferenceRequest | (BadRequest & { headers?: Record<string, string> })> {
   const { policy, bodyLimitBytes } = door.settings();
   const deadlineMs = readDeadlineMs(raw.headers.get("x-tierline-deadline-ms"));
@@ -135,6 +136,7 @@ async function readRequest(
   return {
     id,
     path,
+    caller,
     body,
     modelName: fields.model,
     hasPriority: fields.hasPriority,
@@ -147,6 +149,12 @@ async function readRequest(
     deadline: receivedAt + totalMs,
     // A caller who grants more time in all grants it to the first byte in proportion.
     firstByteMs: rule.firstByteMs * Math.max(1, totalMs / rule.totalMs),
+    reuse: reuseOf({
+      ...fields,
+      sla: asked.sla,
+      bodyBytes: body.length,
+      cacheControl: readCacheControl(raw.headers.get("cache-control")),
+    }),
   };
 }
 
@@ -171,24 +179,32 @@ function refusal(dispatched: Exclude<Dispatched, { kind: "answer" }>): Response 
 
 function answerHeaders({
   headers: given,
-  endpoint: { spec },
+  answeredBy: { tier, locality, name },
   attempts,
   journey,
-}: Extract<Dispatched, { kind: "answer" }>): Record<string, string> {
+  cache,
+  ageMs,
+}: Answer): Record<string, string> {
   const headers = relayedHeaders(given);
-  headers["x-tierline-tier"] = spec.tier;
-  headers["x-tierline-locality"] = spec.locality;
-  headers["x-tierline-endpoint"] = spec.name;
+  headers["x-tierline-tier"] = tier;
+  headers["x-tierline-locality"] = locality;
+  headers["x-tierline-endpoint"] = name;
   headers["x-tierline-because"] = journey.because;
   headers["x-tierline-attempts"] = String(attempts);
-  headers["x-tierline-cache"] = "off";
+  headers["x-tierline-cache"] = cache;
+  // RFC 9111 section 5.1: whole seconds.
+  if (ageMs !== undefined) headers["age"] = String(Math.floor(ageMs / 1000));
   return headers;
 }
 
-/** Milliseconds, as RFC 8941 decimals. `total` is until the answer began. */
-function timing(journey: Journey, receivedAt: Instant, now: Instant): string {
+/** Milliseconds, as RFC 8941 decimals. `total` is until the answer began. A kept one came by no queue and no engine. */
+function timing({ journey }: Dispatched, receivedAt: Instant, now: Instant): string {
   const totalMs = now - receivedAt;
   const routeMs = Math.max(0, totalMs - journey.queuedMs - journey.engineMs);
   const dur = (ms: number): string => ms.toFixed(2);
-  return `route;dur=${dur(routeMs)}, queue;dur=${dur(journey.queuedMs)}, engine;dur=${dur(journey.engineMs)}, total;dur=${dur(totalMs)}`;
+  const between =
+    journey.because === "cached"
+      ? ""
+      : `queue;dur=${dur(journey.queuedMs)}, engine;dur=${dur(journey.engineMs)}, `;
+  return `route;dur=${dur(routeMs)}, ${between}total;dur=${dur(totalMs)}`;
 }

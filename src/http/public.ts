@@ -1,5 +1,6 @@
 // The public listener: what game clients speak to.
 
+import type { Env } from "hono";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { inferencePaths } from "../engines/dialect.ts";
@@ -9,11 +10,17 @@ import { health, live, ready } from "./health.ts";
 import type { App, Route } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
+import { createHandleIntents, listArchetypes } from "./npc.ts";
+import { createAnswerFrame } from "./npc-frames.ts";
+import { createAnswerItems } from "./npc-items.ts";
+import { createNpcSockets, socketAuthorization, streamPath } from "./npc-socket.ts";
 import { handleInference } from "./openai.ts";
 import { requestIdOf } from "./request-headers.ts";
 
+const intentsPath = "/v1/npc/intents";
+
 export function createPublicApp(door: Door): App {
-  const app = new Hono();
+  const app = new Hono<{ Variables: { caller: string | undefined } }>();
 
   // Who does not come from a browser need not pay for it.
   const browsers = cors({
@@ -26,22 +33,26 @@ export function createPublicApp(door: Door): App {
       "x-tierline-tier",
       "x-tierline-endpoint",
       "x-tierline-because",
+      "x-tierline-cache",
       "server-timing",
     ],
   });
   app.use((context, next) => {
     const admitted = async (): Promise<void> => {
       const { headers } = context.req.raw;
-      const refusal = refuse(headers, context.req.path, door);
-      if (refusal === undefined) await next();
-      else context.res = refusal;
+      const admission = admit(headers, context.req.path, door);
+      if (admission instanceof Response) context.res = admission;
+      else {
+        context.set("caller", admission.caller);
+        await next();
+      }
       withRequestId(context.res, headers);
     };
     return context.req.raw.headers.has("origin") ? browsers(context, admitted) : admitted();
   });
 
   for (const path of inferencePaths) {
-    app.post(path, (context) => handleInference(path, context.req.raw, door));
+    app.post(path, (context) => handleInference(path, context.req.raw, context.get("caller"), door));
     allowOnly(app, path, "POST");
   }
   app.get("/v1/models", () => listModels(door));
@@ -49,6 +60,13 @@ export function createPublicApp(door: Door): App {
   // A model's name may hold slashes.
   app.get("/v1/models/:id{[^]+}", (context) => getModel(context.req.param("id"), door));
   allowOnly(app, "/v1/models/*", "GET, HEAD");
+
+  const answerFrame = createAnswerFrame(door);
+  const handleIntents = createHandleIntents(door, answerFrame, createAnswerItems(door));
+  app.post(intentsPath, (context) => handleIntents(context.req.raw));
+  allowOnly(app, intentsPath, "POST");
+  app.get("/v1/npc/archetypes", () => listArchetypes(door));
+  allowOnly(app, "/v1/npc/archetypes", "GET, HEAD");
 
   addHealth(app, door);
   app.get("/metrics", () =>
@@ -63,27 +81,42 @@ export function createPublicApp(door: Door): App {
   };
   app.onError(failed);
 
-  // The hot path stands beside Hono, which costs a tenth of it. Browsers take the long way, for CORS.
-  const posts = inferencePaths.map((path): [string, Route] => [
+  // The hot paths stand beside Hono, which costs a tenth of them, and a third of an intent. Browsers take the long way,
+  // for CORS.
+  const beside = (
+    path: string,
+    handle: (request: Request, caller: string | undefined) => Promise<Response>,
+  ): [string, Route] => [
     path,
     (request) => {
       if (request.method !== "POST" || request.headers.has("origin")) return app.fetch(request);
-      const refusal = refuse(request.headers, path, door);
-      if (refusal !== undefined) return withRequestId(refusal, request.headers);
-      return handleInference(path, request, door).catch(failed);
+      const admission = admit(request.headers, path, door);
+      if (admission instanceof Response) return withRequestId(admission, request.headers);
+      return handle(request, admission.caller).catch(failed);
     },
-  ]);
-  return { fetch: app.fetch, routes: Object.fromEntries(posts) };
+  ];
+  const posts = inferencePaths.map((path) =>
+    beside(path, (request, caller) => handleInference(path, request, caller, door)),
+  );
+  const sockets = createNpcSockets(door, answerFrame);
+  const stream: Route = (request, server) => {
+    const { headers } = request;
+    const admission = admit(headers, streamPath, door, socketAuthorization);
+    const refusal = admission instanceof Response ? admission : sockets.upgrade(request, server);
+    return refusal && withRequestId(refusal, headers);
+  };
+  const routes = Object.fromEntries([...posts, beside(intentsPath, handleIntents), [streamPath, stream]]);
+  return { fetch: app.fetch, routes, websocket: sockets.handler };
 }
 
-export function addHealth(app: Hono, door: Door): void {
+export function addHealth<E extends Env>(app: Hono<E>, door: Door): void {
   app.get("/livez", live);
   app.get("/healthz", live);
   app.get("/readyz", () => ready(door));
   app.get("/health", () => health(door));
 }
 
-function allowOnly(app: Hono, path: string, methods: string): void {
+function allowOnly<E extends Env>(app: Hono<E>, path: string, methods: string): void {
   app.all(path, (context) =>
     errorResponse("method_not_allowed", `${context.req.method} is not possible here; use ${methods}.`, {
       headers: { allow: methods },
@@ -99,18 +132,31 @@ function withRequestId(response: Response, headers: Headers): Response {
   return response;
 }
 
-/** Why a request may not come in at all: it cannot be read in one way only, or it carries no key. */
-function refuse(headers: Headers, path: string, { settings, account }: Door): Response | undefined {
+interface Admitted {
+  /** The name of the key that it carries; undefined where none is asked for. */
+  readonly caller: string | undefined;
+}
+
+const anybody: Admitted = { caller: undefined };
+
+/** Whose request it is, or why it may not come in: it cannot be read in one way only, or it carries no key. */
+function admit(
+  headers: Headers,
+  path: string,
+  { settings, account }: Door,
+  authorizationIn = (given: Headers) => given.get("authorization"),
+): Admitted | Response {
   const wrong = unreadable(headers);
   if (wrong !== undefined)
     return errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
   const { authenticate } = settings();
-  if (authenticate === undefined || !path.startsWith("/v1/")) return undefined;
-  const header = headers.get("authorization");
-  if (authenticate(header) !== undefined) return undefined;
+  if (authenticate === undefined || !path.startsWith("/v1/")) return anybody;
+  const authorization = authorizationIn(headers);
+  const caller = authenticate(authorization);
+  if (caller !== undefined) return { caller };
   account.rejected("invalid_api_key");
   const message =
-    header === null
+    authorization === null
       ? "No API key given. Send it as `Authorization: Bearer KEY`."
       : "The API key is not known here. Check the key, and that it is sent as `Authorization: Bearer KEY`.";
   return errorResponse("invalid_api_key", message, { headers: { "www-authenticate": "Bearer" } });

@@ -1,6 +1,7 @@
 // Pumps an answer that has begun to its caller: in the caller's pace, never ending cleanly what broke.
 
 import type { Clock } from "../base/clock.ts";
+import type { Leaving } from "../base/departure.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { Relay } from "../dispatch/relay.ts";
 import { BrokenAnswer } from "../dispatch/relay.ts";
@@ -28,7 +29,7 @@ export interface RelayBody {
 /** `events`: the body is an event stream, so that an error can be told in it. `onEnd` is called exactly once. */
 export function relayBody(
   relay: Relay,
-  callerLeft: AbortSignal,
+  callerLeft: Leaving,
   events: boolean,
   clock: Clock,
   onEnd: (end: RelayEnd) => void,

@@ -3,7 +3,8 @@
 import type { Clock } from "../base/clock.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { observe } from "../base/histogram.ts";
-import type { Dispatched } from "../dispatch/dispatch.ts";
+import { tokenBucket } from "../base/token-bucket.ts";
+import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -12,9 +13,15 @@ import type { RelayEnd } from "./relay-body.ts";
 const accountRule = {
   /** One plain request in so many gets a line at level `info`; all of them do at `debug`. */
   plainSampling: 100,
+  /** Lines a second that are not about plain requests, and how many may come at once. A shed storm must not become a storm of lines. */
+  linesPerSecond: 50,
+  linesAtOnce: 200,
   /** Above this share of its time a request is slow, and a slow one is not plain. */
   slowShare: 0.8,
 } as const;
+
+/** The first attempt succeeded where it should be made, or none was needed. */
+const plainReasons: ReadonlySet<string> = new Set<Journey["because"]>(["local-first", "cached", "joined"]);
 
 export interface RequestAccount {
   /** Refused before it was a request: unreadable, or not allowed. */
@@ -24,6 +31,8 @@ export interface RequestAccount {
 
 export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): RequestAccount {
   let plain = 0;
+  const lines = tokenBucket(accountRule.linesPerSecond, () => accountRule.linesAtOnce, clock.now());
+  let leftOut = 0;
 
   return {
     rejected(code) {
@@ -33,7 +42,7 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
       const { sla } = request;
       const { journey } = dispatched;
       const totalMs = clock.now() - request.receivedAt;
-      const endpoint = dispatched.kind === "answer" ? dispatched.endpoint.spec : undefined;
+      const endpoint = dispatched.kind === "answer" ? dispatched.answeredBy : undefined;
       const tier = endpoint?.tier ?? "none";
       const outcome = how === "complete" ? (status < 400 ? "ok" : "client-error") : how;
 
@@ -45,15 +54,21 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
         const insideMs = beganMs - journey.queuedMs - journey.engineMs;
         observe(metrics.overheadSeconds.with(), insideMs / 1000);
       }
-      if (dispatched.kind === "refusal" && journey.tried.length === 0)
+      // Who joined was refused by its own deadline, or after the attempts of another.
+      if (dispatched.kind === "refusal" && journey.tried.length === 0 && journey.because !== "joined")
         metrics.shed.with(sla, journey.because).add(1);
-      const attempts = journey.tried.length + (dispatched.kind === "answer" ? 1 : 0);
+      const attempts = dispatched.kind === "answer" ? dispatched.attempts : journey.tried.length;
       if (attempts > 1) metrics.retries.with().add(attempts - 1);
 
       const slow = totalMs > accountRule.slowShare * (request.deadline - request.receivedAt);
-      const isPlain = outcome === "ok" && attempts === 1 && journey.because === "local-first" && !slow;
+      const isPlain = outcome === "ok" && plainReasons.has(journey.because) && !slow;
       plain = isPlain ? (plain + 1) % accountRule.plainSampling : plain;
-      if (isPlain && plain !== 1 && !log.isLevelEnabled("debug")) return;
+      const everyLine = log.isLevelEnabled("debug");
+      if (isPlain && plain !== 1 && !everyLine) return;
+      if (!isPlain && !everyLine && !lines.withdraw(clock.now())) {
+        leftOut += 1;
+        return;
+      }
       log[isPlain || outcome === "left" ? "info" : "warn"](
         {
           request: request.id,
@@ -75,9 +90,11 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
           queued_ms: journey.queuedMs,
           engine_ms: journey.engineMs,
           total_ms: totalMs,
+          ...(leftOut > 0 && { left_out: leftOut }),
         },
         isPlain ? "request" : `request ${outcome}`,
       );
+      leftOut = 0;
     },
   };
 }

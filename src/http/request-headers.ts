@@ -3,6 +3,7 @@
 import type { SlaClass } from "../routing/sla.ts";
 import { slaClasses } from "../routing/sla.ts";
 import type { BadRequest } from "./errors.ts";
+import { randomHex } from "./random-hex.ts";
 
 /** Above this a deadline is clamped. */
 const deadlineMostMs = 600_000;
@@ -31,10 +32,17 @@ export function readSla(value: string | null): SlaClass | undefined | BadRequest
   };
 }
 
+/** The directives that the result cache obeys; the stricter wins, and all others are the engine's affair. */
+export function readCacheControl(value: string | null): "no-store" | "no-cache" | undefined {
+  if (value === null) return undefined;
+  const directives = value.split(",").map((directive) => directive.split("=")[0]?.trim().toLowerCase());
+  return (["no-store", "no-cache"] as const).find((name) => directives.includes(name));
+}
+
 /** The caller's, where it is short and printable; else a new one. */
 export function requestIdOf(value: string | null): string {
   if (value !== null && value.length <= requestIdMost && /^[\x21-\x7e]+$/.test(value)) return value;
-  return `req_${crypto.randomUUID().replaceAll("-", "")}`;
+  return `req_${randomHex(32)}`;
 }
 
 export interface Trace {
@@ -48,12 +56,9 @@ export interface Trace {
 export function traceOf(value: string | null): Trace {
   const given =
     value === null ? null : /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})$/.exec(value);
-  const random = crypto.randomUUID().replaceAll("-", "");
-  const traceId = given?.[1] ?? random;
+  const traceId = given?.[1] ?? randomHex(32);
   const flags = given?.[2] ?? "01";
-  // Two random hex digits in a UUID are fixed; the others are enough for a span.
-  const spanId = random.slice(16);
-  const onward = `00-${traceId}-${spanId}-${flags}`;
+  const onward = `00-${traceId}-${randomHex(16)}-${flags}`;
   return { own: given?.[0] ?? onward, onward };
 }
 

@@ -49,6 +49,8 @@ export interface Archetype extends ArchetypeRule {
   readonly defaultIndex: number;
   /** By the feature's name, in the order of `features`. */
   readonly places: ReadonlyMap<string, Place>;
+  /** The same in a list. */
+  readonly placesInOrder: readonly Place[];
   /** How many situations there are: the product of the features' radices. */
   readonly situations: number;
   /** Key of its situation 0; its keys are `offset … offset + situations - 1`. Disjoint from all others'. */
@@ -82,11 +84,13 @@ export function createArchetypes(rules: readonly ArchetypeRule[]): Archetypes {
   let offset = 0;
   for (const [id, rule] of rules.entries()) {
     const situations = situationsOf(rule.features);
+    const places = placesOf(rule.features);
     all.push({
       ...rule,
       id,
       defaultIndex: rule.actions.indexOf(rule.defaultAction),
-      places: placesOf(rule.features),
+      places,
+      placesInOrder: [...places.values()],
       situations,
       offset,
       fingerprint: fingerprintOf(rule),
@@ -144,3 +148,9 @@ function placesOf(features: readonly Feature[]): ReadonlyMap<string, Place> {
 /** Of what the engine is asked: the entry keeps its odds, so neither the pick nor the times change what it means. */
 const fingerprintOf = ({ prompt, actions, features, temperature, model }: ArchetypeRule): number =>
   hash32(JSON.stringify([prompt, actions, features.map(describeFeature), temperature, model ?? null]));
+
+/** The archetype of a set for which the entries of `old` still mean the same. */
+export function heirOf(old: Archetype, next: Archetypes): Archetype | undefined {
+  const heir = next.named(old.name);
+  return heir?.fingerprint === old.fingerprint ? heir : undefined;
+}

@@ -5,26 +5,15 @@ import type { Archetype, Archetypes } from "./archetype.ts";
 
 export const keyText = (archetype: Archetype, situation: number): string => `${archetype.name}/${situation}`;
 
-/** The end of a page: the last key, and the use that put it there, which still tells the place when the key has moved. */
-export const cursorText = (key: string, use: number): string => `${key}@${use}`;
-
-export interface Cursor {
-  readonly archetype: Archetype;
-  readonly situation: number;
-  /** Undefined: a bare key. */
-  readonly use: number | undefined;
-}
-
-/** Undefined for what no archetype in force can have written. An archetype's name may hold any sign, also these. */
-export function readCursor(text: string, archetypes: Archetypes): Cursor | undefined {
-  const parts = /^(.*)\/(\d{1,16})(?:@(\d{1,16}))?$/s.exec(text);
+/** Undefined for what no archetype in force can have written. An archetype's name may hold any sign. */
+export function readKey(
+  text: string,
+  archetypes: Archetypes,
+): { readonly archetype: Archetype; readonly situation: number } | undefined {
+  const parts = /^(.*)\/(\d{1,16})$/s.exec(text);
   const archetype = archetypes.named(parts?.[1] ?? "");
   if (parts === null || archetype === undefined) return undefined;
-  return {
-    archetype,
-    situation: Number(parts[2]),
-    use: parts[3] === undefined ? undefined : Number(parts[3]),
-  };
+  return { archetype, situation: Number(parts[2]) };
 }
 
 /** Whether a key is one of this archetype's (undefined: of any) and its text begins with `prefix`. */

@@ -10,6 +10,12 @@ export type Lru = LRUMapWithDelete<number, number>;
 export const shardMost = 32_768;
 
 /**
+ * What an LRU is made for at first; it then doubles. mnemonist makes all of its arrays at once, and the collector, which
+ * counts them, waits the longer with everything else: arrays for a million cost 130 MB of garbage that nobody collected.
+ */
+const shardFirst = 1024;
+
+/**
  * A power of two of them, by the key. Where all entries fit in one there is one, and the order of use is exact; beyond
  * it, what goes is the least recently used of its shard, so a table evicts from about a hundredth below its capacity.
  */
@@ -31,6 +37,8 @@ export const shardsFor = (capacity: number, most: number): number =>
 
 export function createShards(capacity: number, most: number): Shards {
   const all: (Lru | undefined)[] = Array.from({ length: shardsFor(capacity, most) });
+  /** What the arrays of each have room for. */
+  const rooms = all.map(() => 0);
   const mask = all.length - 1;
   let whole = capacity;
 
@@ -45,22 +53,27 @@ export function createShards(capacity: number, most: number): Shards {
     lruFor(key) {
       const shard = shardOf(key);
       const known = all[shard];
-      if (known !== undefined) return known;
-      // Its arrays are made once, for the most that it may ever hold; `capacity` alone says how much of them it uses.
-      const lru = new LRUMapWithDelete<number, number>(Float64Array, Uint32Array, most);
-      lru.capacity = share(shard);
+      if (known !== undefined && (known.size < known.capacity || known.capacity === share(shard)))
+        return known;
+      const room = Math.min(most, Math.max(shardFirst, 2 * (rooms[shard] ?? 0)));
+      const lru = new LRUMapWithDelete<number, number>(Float64Array, Uint32Array, room);
+      // It takes in new keys at its front, so the least recently used come first.
+      if (known !== undefined) for (const [each, slot] of [...known].reverse()) lru.set(each, slot);
+      rooms[shard] = room;
+      lru.capacity = Math.min(room, share(shard));
       all[shard] = lru;
       return lru;
     },
     isFull(key) {
-      const lru = all[shardOf(key)];
-      return lru !== undefined && lru.size === lru.capacity;
+      const shard = shardOf(key);
+      const lru = all[shard];
+      return lru !== undefined && lru.size === share(shard);
     },
     resize(next, surplus) {
       whole = next;
       for (const [shard, lru] of all.entries()) {
         if (lru === undefined) continue;
-        lru.capacity = share(shard);
+        lru.capacity = Math.min(rooms[shard] ?? 0, share(shard));
         if (lru.size > lru.capacity) for (const key of [...lru.keys()].slice(lru.capacity)) surplus(key);
       }
     },

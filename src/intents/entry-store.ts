@@ -35,7 +35,7 @@ export interface EntryStore {
   readonly capacity: number;
   readonly stride: number;
   readonly size: number;
-  /** Three views of one buffer. A record is `words` long in `instants`, twice that in `counts`, four times in `shorts`. */
+  /** Three views of one buffer, until the next `add`. A record is `words` long in `instants`, twice that in `counts`, four times in `shorts`. */
   readonly words: number;
   readonly instants: Float64Array;
   readonly counts: Uint32Array;
@@ -76,17 +76,18 @@ const hitsMost = 2 ** 32 - 1;
 
 const wordsOf = (stride: number): number => Math.ceil((field.sums + stride) / 4);
 
-/** Room is reserved, not touched: what has never held an entry takes no memory. `uses` goes on from another store's. */
+/** Slots that there are at first; they double. */
+const slotsFirst = 1024;
+
+/** `uses` goes on from another store's. */
 export function createEntryStore(room: EntryRoom, usesBefore = 0): EntryStore {
   const { stride, perShard = shardMost } = room;
   const words = wordsOf(stride);
   const shards = createShards(room.capacity, perShard);
-  // As many as it may be resized to, and one more: a new one is taken before the LRU says whose place it takes.
-  const slots = shards.all.length * perShard + 1;
-  const records = new ArrayBuffer(slots * words * 8);
-  const instants = new Float64Array(records);
-  const counts = new Uint32Array(records);
-  const free = new Uint32Array(slots);
+  let instants = new Float64Array(slotsFirst * words);
+  let counts = new Uint32Array(instants.buffer);
+  let shorts = new Uint16Array(instants.buffer);
+  let free = new Uint32Array(slotsFirst);
   let capacity = room.capacity;
   let size = 0;
   let freed = 0;
@@ -104,8 +105,19 @@ export function createEntryStore(room: EntryRoom, usesBefore = 0): EntryStore {
       freed -= 1;
       return free[freed] ?? 0;
     }
+    if (touched === free.length) grow();
     touched += 1;
     return touched - 1;
+  };
+  /** Doubles the slots. Of half a million entries 24 MB are copied, in some 8 ms, once. */
+  const grow = (): void => {
+    const [grown, freer] = [new Float64Array(2 * instants.length), new Uint32Array(2 * free.length)];
+    grown.set(instants);
+    freer.set(free);
+    instants = grown;
+    counts = new Uint32Array(grown.buffer);
+    shorts = new Uint16Array(grown.buffer);
+    free = freer;
   };
   const stamp = (slot: number): void => {
     uses += 1;
@@ -126,9 +138,15 @@ export function createEntryStore(room: EntryRoom, usesBefore = 0): EntryStore {
       return size;
     },
     words,
-    instants,
-    counts,
-    shorts: new Uint16Array(records),
+    get instants() {
+      return instants;
+    },
+    get counts() {
+      return counts;
+    },
+    get shorts() {
+      return shorts;
+    },
     get uses() {
       return uses;
     },
@@ -178,6 +196,10 @@ export function createEntryStore(room: EntryRoom, usesBefore = 0): EntryStore {
       byUse(shards.all, (slot) => instants[slot * words + field.usedAt] ?? 0, below, seen),
   };
 }
+
+/** The id of the archetype that the slot's entry is of. */
+export const archetypeAt = ({ shorts, words }: EntryStore, slot: number): number =>
+  shorts[4 * slot * words + field.archetype] ?? 0;
 
 /** The whole record, as far as both stores have room for odds. */
 export function copyRecord(from: EntryStore, slot: number, to: EntryStore, target: number): void {

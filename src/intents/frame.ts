@@ -7,7 +7,7 @@
 //   answer 16 B  u32 npc · u16 action · u8 source · u8 confidence/255 · u32 age ms · u32 ttl ms
 
 import type { Archetype, Archetypes } from "./archetype.ts";
-import type { IntentAnswer, Source } from "./intent-answer.ts";
+import type { IntentAnswer } from "./intent-answer.ts";
 import { sources } from "./intent-answer.ts";
 
 /** At most so many items in a frame, and in a JSON batch: what a game asks in a tick, in 16 kB. */
@@ -111,7 +111,7 @@ export function writeAnswer(frame: Uint8Array, index: number, npc: number, answe
   const at = headerBytes + index * itemBytes;
   writeU32(frame, at, npc);
   writeU16(frame, at + 4, answer.action);
-  frame[at + 6] = sourceCodes[answer.source];
+  frame[at + 6] = sources.indexOf(answer.source);
   frame[at + 7] = Math.round(answer.confidence * 255);
   writeU32(frame, at + 8, answer.ageMs);
   writeU32(frame, at + 12, answer.ttlMs);
@@ -157,11 +157,3 @@ function writeU32(bytes: Uint8Array, at: number, value: number): void {
   writeU16(bytes, at, word);
   writeU16(bytes, at + 2, word >>> 16);
 }
-
-const sourceCodes: Readonly<Record<Source, number>> = {
-  fresh: sources.indexOf("fresh"),
-  stale: sources.indexOf("stale"),
-  engine: sources.indexOf("engine"),
-  peer: sources.indexOf("peer"),
-  default: sources.indexOf("default"),
-};

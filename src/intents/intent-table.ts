@@ -8,14 +8,14 @@ import { actionsMost } from "./archetype.ts";
 import { matching } from "./entry-key.ts";
 import { shardMost } from "./entry-shards.ts";
 import type { EntryStore } from "./entry-store.ts";
-import { bytesPerEntry, createEntryStore, field } from "./entry-store.ts";
+import { archetypeAt, bytesPerEntry, createEntryStore, field } from "./entry-store.ts";
 import type { IntentAnswer } from "./intent-answer.ts";
 import { moveEntries, sameKeys } from "./move-entries.ts";
 import { isRow, pickAt, whole, writeOdds } from "./odds.ts";
 import type { IntentFigures, Kind } from "./table-figures.ts";
 import { kindsOf, noCounts, resetCounts } from "./table-figures.ts";
 import type { IntentTableLimits } from "./table-limits.ts";
-import { atLeast0, capacityFor, checkedLimits, strideOf } from "./table-limits.ts";
+import { capacityFor, strideOf } from "./table-limits.ts";
 import { pageOf } from "./table-page.ts";
 
 /** An entry as it is saved. */
@@ -38,7 +38,7 @@ export interface IntentTable extends CacheControl {
   readonly room: number;
   /**
    * The slot of a usable entry (fresh or stale), or -1, also for an archetype that is no longer in force. Counts a hit,
-   * a stale hit, an expiration; never a miss. Valid until the next `put`, `keep`, `clear`, `configure` or `adopt`.
+   * a stale hit, an expiration; never a miss. Valid until the next `put`, `restore`, `clear`, `configure` or `adopt`.
    */
   find(archetype: Archetype, situation: number, now: Instant): number;
   read(slot: number, archetype: Archetype, seed: number, now: Instant, into: IntentAnswer): void;
@@ -46,8 +46,8 @@ export interface IntentTable extends CacheControl {
   readOdds(odds: ArrayLike<number>, archetype: Archetype, seed: number, into: IntentAnswer): void;
   /** The entry's slot, or -1 where nothing was kept: the table is disabled, or the archetype no longer in force. */
   put(archetype: Archetype, situation: number, odds: ArrayLike<number>, now: Instant): number;
-  noteMiss(archetype: Archetype): void;
-  noteJoin(archetype: Archetype): void;
+  missed(archetype: Archetype): void;
+  joined(archetype: Archetype): void;
   figures(archetype: Archetype): IntentFigures;
   /**
    * Takes over another set. Entries of archetypes with the same name and fingerprint stay, all others go. What
@@ -60,7 +60,7 @@ export interface IntentTable extends CacheControl {
    * Takes in a saved entry. False, and nothing is changed: it is expired or makes no sense, its archetype is not in
    * force, the table knows the situation already, or it is full and every entry in it is worth more than an old one.
    */
-  keep(entry: SavedIntent, now: Instant): boolean;
+  restore(entry: SavedIntent, now: Instant): boolean;
 }
 
 /** `perShard`: entries of one LRU; tests take few. */
@@ -72,7 +72,7 @@ export function createIntentTable(
 ): IntentTable {
   let set = archetypes;
   let kinds = kindsOf(set);
-  let inLimits = checkedLimits(limits);
+  let { maxEntries, maxBytes } = limits;
   /** In place of every archetype's own; undefined: they have their own. */
   let ttlForAll: number | undefined;
   let enabled = true;
@@ -86,7 +86,8 @@ export function createIntentTable(
 
   function newStore(usesBefore: number): EntryStore {
     const stride = strideOf(set);
-    return createEntryStore({ capacity: capacityFor(inLimits, stride), stride, perShard }, usesBefore);
+    const capacity = capacityFor({ maxEntries, maxBytes }, stride);
+    return createEntryStore({ capacity, stride, perShard }, usesBefore);
   }
 
   const bytes = (): number => store.size * bytesPerEntry(store.stride);
@@ -103,7 +104,7 @@ export function createIntentTable(
   };
 
   const kindAt = (slot: number): Kind => {
-    const kind = kinds[store.shorts[slot * store.words * 4 + field.archetype] ?? 0];
+    const kind = kinds[archetypeAt(store, slot)];
     if (kind === undefined) throw new Error(`slot ${slot} holds an entry of no archetype`);
     return kind;
   };
@@ -165,7 +166,8 @@ export function createIntentTable(
 
   /** In place where it can be: a million entries take a while to move. */
   const fit = (): void => {
-    if (!store.resize(capacityFor(inLimits, store.stride), evicted)) move(set);
+    const capacity = capacityFor({ maxEntries, maxBytes }, store.stride);
+    if (!store.resize(capacity, evicted)) move(set);
   };
 
   return {
@@ -236,7 +238,7 @@ export function createIntentTable(
       return slot;
     },
 
-    keep({ archetype, situation, ageMs, hits, best, sums, at: begin }, at) {
+    restore({ archetype, situation, ageMs, hits, best, sums, at: begin }, at) {
       const kind = inForce(archetype);
       const key = archetype.offset + situation;
       if (!enabled || kind === undefined || !isSituation(archetype, situation)) return false;
@@ -273,12 +275,12 @@ export function createIntentTable(
       });
     },
 
-    noteMiss(archetype) {
+    missed(archetype) {
       total.misses += 1;
       const kind = inForce(archetype);
       if (kind !== undefined) kind.counts.misses += 1;
     },
-    noteJoin(archetype) {
+    joined(archetype) {
       total.joins += 1;
       const kind = inForce(archetype);
       if (kind !== undefined) kind.counts.joins += 1;
@@ -286,7 +288,7 @@ export function createIntentTable(
     figures: (archetype) => inForce(archetype)?.counts ?? noCounts(),
 
     adopt(next, changed) {
-      inLimits = checkedLimits(changed);
+      ({ maxEntries, maxBytes } = changed);
       ttlForAll = undefined;
       // Most reloads change nothing here.
       if (sameKeys(set, next)) {
@@ -299,33 +301,29 @@ export function createIntentTable(
     },
 
     stats: () => ({
+      ...total,
       enabled,
       entries: store.size,
-      ...inLimits,
+      maxEntries,
       bytes: bytes(),
+      maxBytes,
       peakBytes,
-      hits: total.hits,
-      misses: total.misses,
-      staleHits: total.staleHits,
-      joins: total.joins,
       evictions,
       expirations,
     }),
 
     settings: () => ({
       enabled,
-      ...inLimits,
+      maxEntries,
+      maxBytes,
       // One number for all of them: where each has its own, the longest.
       ttlMs: ttlForAll ?? Math.max(0, ...set.all.map((archetype) => archetype.ttlMs)),
     }),
 
     configure(change) {
-      const ttlMs = change.ttlMs === undefined ? ttlForAll : atLeast0("ttlMs", change.ttlMs);
-      inLimits = checkedLimits({
-        maxEntries: change.maxEntries ?? inLimits.maxEntries,
-        maxBytes: change.maxBytes ?? inLimits.maxBytes,
-      });
-      ttlForAll = ttlMs;
+      maxEntries = change.maxEntries ?? maxEntries;
+      maxBytes = change.maxBytes ?? maxBytes;
+      ttlForAll = change.ttlMs ?? ttlForAll;
       enabled = change.enabled ?? enabled;
       if (enabled) fit();
       else empty();

@@ -1,15 +1,10 @@
 // Takes the entries of one store into another: under other keys where the archetypes have changed, into other shards
 // where the limits have changed much. It moves every record, and so is for an operator's change alone.
 
-import type { Archetype, Archetypes } from "./archetype.ts";
+import type { Archetypes } from "./archetype.ts";
+import { heirOf } from "./archetype.ts";
 import type { EntryStore } from "./entry-store.ts";
-import { copyRecord, field } from "./entry-store.ts";
-
-/** The archetype of a set for which the entries of `old` still mean the same. */
-function heirOf(old: Archetype, next: Archetypes): Archetype | undefined {
-  const heir = next.named(old.name);
-  return heir?.fingerprint === old.fingerprint ? heir : undefined;
-}
+import { archetypeAt, copyRecord, field } from "./entry-store.ts";
 
 /** Whether every entry keeps its key and its archetype's number. */
 export const sameKeys = (set: Archetypes, next: Archetypes): boolean =>
@@ -32,7 +27,7 @@ export function moveEntries(
   const slots = new Uint32Array(from.size);
   let staying = 0;
   from.byUse(Number.POSITIVE_INFINITY, (key, slot) => {
-    const { old, heir } = heirs[from.shorts[slot * from.words * 4 + field.archetype] ?? 0] ?? {};
+    const { old, heir } = heirs[archetypeAt(from, slot)] ?? {};
     if (old === undefined || heir === undefined) return true;
     keys[staying] = key - old.offset + heir.offset;
     slots[staying] = slot;

@@ -53,14 +53,6 @@ export function drawAt(sums: Uint16Array, at: number, seed: number, generation: 
   return action;
 }
 
-const pickers: Record<
-  Pick,
-  (sums: Uint16Array, at: number, best: number, seed: number, generation: number) => number
-> = {
-  best: (_sums, _at, best) => best,
-  sample: (sums, at, _best, seed, generation) => drawAt(sums, at, seed, generation),
-};
-
 /** Fills in the action by the archetype's pick, and its share. */
 export function pickAt(
   sums: Uint16Array,
@@ -71,7 +63,7 @@ export function pickAt(
   seed: number,
   into: IntentAnswer,
 ): void {
-  const action = pickers[pick](sums, at, best, seed, generation);
+  const action = pick === "best" ? best : drawAt(sums, at, seed, generation);
   into.action = action;
   into.confidence = shareAt(sums, at, action);
 }

@@ -40,6 +40,9 @@ export function readItem(item: unknown, archetypes: Archetypes, into: IntentItem
   if (!isRecord(item)) return invalid(`an item must be an object, not ${inWords(item)}`);
 
   const { npc, archetype: name, deadline_ms: deadlineMs, explain } = item;
+  if (typeof npc === "number" && Number.isInteger(npc) && !Number.isSafeInteger(npc)) {
+    return invalid("npc is 2^53 or beyond, where JSON numbers are no longer exact; send it as a string");
+  }
   if (typeof npc === "number" && Number.isFinite(npc)) {
     into.npc = npc;
     into.seed = npc >>> 0;

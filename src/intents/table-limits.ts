@@ -1,4 +1,4 @@
-// How much the intent table may hold: the operator's two limits, checked, and the one number of entries they come to.
+// How much the intent table may hold: the operator's two limits, and the one number of entries they come to.
 
 import type { Archetypes } from "./archetype.ts";
 import { bytesPerEntry, capacityMost } from "./entry-store.ts";
@@ -6,16 +6,6 @@ import { bytesPerEntry, capacityMost } from "./entry-store.ts";
 export interface IntentTableLimits {
   readonly maxEntries: number;
   readonly maxBytes: number;
-}
-
-export const checkedLimits = ({ maxEntries, maxBytes }: IntentTableLimits): IntentTableLimits => ({
-  maxEntries: Math.floor(atLeast0("maxEntries", maxEntries)),
-  maxBytes: atLeast0("maxBytes", maxBytes),
-});
-
-export function atLeast0(name: string, value: number): number {
-  if (!(value >= 0)) throw new RangeError(`${name} is a number from 0 up, and not ${value}`);
-  return value;
 }
 
 /** How many odds a record has room for: the most actions of any archetype; an empty set is content with one. */

@@ -2,16 +2,18 @@
 // codec: whoever writes the file adds a checksum and a version, and knows how long the bytes have lain.
 //
 //   u32 epoch · u16 archetypes · u16 actions of the largest · u32 entries
-//   an archetype: u32 fingerprint · u16 bytes of its name · the name
+//   an archetype: u32 fingerprint
 //   an entry:     f64 situation · u32 age ms · u32 hits · u16 archetype · u16 likeliest · u16 running sum, an action
 
+import type { CacheRestore, RestoreRefusal } from "../base/cache-restore.ts";
 import type { Instant } from "../base/clock.ts";
 import type { Archetype, Archetypes } from "./archetype.ts";
-import { actionsMost } from "./archetype.ts";
+import { actionsMost, heirOf } from "./archetype.ts";
 import type { IntentTable, SavedIntent } from "./intent-table.ts";
+import { strideOf } from "./table-limits.ts";
 
 const headerBytes = 12;
-const archetypeBytes = 6;
+const archetypeBytes = 4;
 const sumsAt = 20;
 const u32Most = 2 ** 32 - 1;
 
@@ -20,9 +22,8 @@ const entryBytes = (stride: number): number => sumsAt + 2 * stride;
 /** At most `maxBytes`, though never without its header. */
 export function encodeTable(table: IntentTable, maxBytes: number, now: Instant): Uint8Array {
   const { epoch, all } = table.archetypes;
-  const names = all.map(({ name }) => new TextEncoder().encode(name));
-  const stride = Math.max(1, ...all.map(({ actions }) => actions.length));
-  const head = headerBytes + names.reduce((sum, name) => sum + archetypeBytes + name.length, 0);
+  const stride = strideOf(table.archetypes);
+  const head = headerBytes + all.length * archetypeBytes;
   const room = Math.max(0, Math.floor((maxBytes - head) / entryBytes(stride)));
   const most = Math.min(room, table.stats().entries);
   const bytes = new Uint8Array(head + most * entryBytes(stride));
@@ -31,15 +32,11 @@ export function encodeTable(table: IntentTable, maxBytes: number, now: Instant):
   view.setUint32(0, epoch, true);
   view.setUint16(4, all.length, true);
   view.setUint16(6, stride, true);
-  let at = headerBytes;
-  for (const [id, { fingerprint }] of all.entries()) {
-    const name = names[id] ?? new Uint8Array();
-    view.setUint32(at, fingerprint, true);
-    view.setUint16(at + 4, name.length, true);
-    bytes.set(name, at + archetypeBytes);
-    at += archetypeBytes + name.length;
+  for (const { id, fingerprint } of all) {
+    view.setUint32(headerBytes + id * archetypeBytes, fingerprint, true);
   }
 
+  let at = head;
   let entries = 0;
   if (most > 0) {
     table.each(now, (entry) => {
@@ -66,57 +63,59 @@ function writeEntry(view: DataView, at: number, entry: SavedIntent): void {
   }
 }
 
-/** Under way, in steps, because the loop has others to serve. Entries put meanwhile are newer, and stay. */
-export interface TableRestore {
-  /** Takes up to `count` more entries. False: that was the last. */
-  step(count: number, now: Instant): boolean;
-  /** So far. */
-  readonly restored: number;
-  /** So far: expired, of archetypes that are gone or mean something else by now, or without room. */
-  readonly dropped: number;
-}
-
-/** `elapsedMs`: how long ago the bytes were written when this is called, at `now`. */
+/** `elapsedMs`: how long ago the bytes were written when this is called. Entries put meanwhile are newer, and stay. */
 export function restoreTable(
   table: IntentTable,
   bytes: Uint8Array,
   elapsedMs: number,
-  now: Instant,
-): TableRestore | "foreign-epoch" | "damaged" {
+  now: () => Instant,
+): CacheRestore | RestoreRefusal {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header = readHeader(view, bytes, table.archetypes);
   if (typeof header === "string") return header;
-  const { archetypes, stride, entries, begin } = header;
+  const { stride, entries, begin } = header;
+  // A reload may come between two steps: what has not changed is then another object, and still the same.
+  let set = table.archetypes;
+  let { archetypes } = header;
+  const archetypeOf = (id: number): Archetype | undefined => {
+    if (set !== table.archetypes) {
+      set = table.archetypes;
+      archetypes = archetypes.map((old) => old && heirOf(old, set));
+    }
+    return archetypes[id];
+  };
+  const writtenAt = now() - elapsedMs;
 
-  // The entry that `keep` is shown, again and again. The last ones go in first, so that the first are used last.
+  // The entry that `restore` is shown, again and again. The last ones go in first, so that the first are used last.
   const sums = new Uint16Array(stride);
   let left = Math.min(entries, table.room);
   let restored = 0;
   let dropped = entries - left;
 
-  const restore = (at: number, later: Instant): boolean => {
-    const archetype = archetypes[view.getUint16(at + 16, true)];
+  const restore = (at: number): boolean => {
+    const archetype = archetypeOf(view.getUint16(at + 16, true));
     if (archetype === undefined) return false;
     for (let action = 0; action < stride; action += 1) {
       sums[action] = view.getUint16(at + sumsAt + 2 * action, true);
     }
+    const later = now();
     const entry = {
       archetype,
       situation: view.getFloat64(at, true),
-      ageMs: view.getUint32(at + 8, true) + elapsedMs + (later - now),
+      ageMs: view.getUint32(at + 8, true) + later - writtenAt,
       hits: view.getUint32(at + 12, true),
       best: view.getUint16(at + 18, true),
       sums,
       at: 0,
     };
-    return table.keep(entry, later);
+    return table.restore(entry, later);
   };
 
   return {
-    step(count, later) {
+    step(count) {
       for (let taken = 0; taken < count && left > 0; taken += 1) {
         left -= 1;
-        if (restore(begin + left * entryBytes(stride), later)) restored += 1;
+        if (restore(begin + left * entryBytes(stride))) restored += 1;
         else dropped += 1;
       }
       return left > 0;
@@ -131,7 +130,7 @@ export function restoreTable(
 }
 
 interface Header {
-  /** As the entries number them; undefined where an entry of it would be worthless today. */
+  /** By id; undefined where an entry of it would be worthless today. */
   readonly archetypes: readonly (Archetype | undefined)[];
   readonly stride: number;
   readonly entries: number;
@@ -139,27 +138,18 @@ interface Header {
   readonly begin: number;
 }
 
-function readHeader(
-  view: DataView,
-  bytes: Uint8Array,
-  current: Archetypes,
-): Header | "foreign-epoch" | "damaged" {
+function readHeader(view: DataView, bytes: Uint8Array, current: Archetypes): Header | RestoreRefusal {
   if (bytes.length < headerBytes) return "damaged";
   const stride = view.getUint16(6, true);
   const entries = view.getUint32(8, true);
-  const archetypes: (Archetype | undefined)[] = [];
-  let at = headerBytes;
-  for (let left = view.getUint16(4, true); left > 0; left -= 1) {
-    if (at + archetypeBytes > bytes.length) return "damaged";
-    const fingerprint = view.getUint32(at, true);
-    const end = at + archetypeBytes + view.getUint16(at + 4, true);
-    const archetype = current.named(new TextDecoder().decode(bytes.subarray(at + archetypeBytes, end)));
-    archetypes.push(archetype?.fingerprint === fingerprint ? archetype : undefined);
-    at = end;
-  }
-  if (stride < 1 || stride > actionsMost || at + entries * entryBytes(stride) !== bytes.length)
+  const begin = headerBytes + view.getUint16(4, true) * archetypeBytes;
+  if (stride < 1 || stride > actionsMost || begin + entries * entryBytes(stride) !== bytes.length)
     return "damaged";
-  // Asked last: what is damaged may have any epoch.
+  // Asked last: what is damaged may have any epoch. With the same one the archetypes have the same names and ids.
   if (view.getUint32(0, true) !== current.epoch) return "foreign-epoch";
-  return { archetypes, stride, entries, begin: at };
+  const archetypes = current.all.map((archetype) => {
+    const at = headerBytes + archetype.id * archetypeBytes;
+    return at < begin && view.getUint32(at, true) === archetype.fingerprint ? archetype : undefined;
+  });
+  return { archetypes, stride, entries, begin };
 }

@@ -22,6 +22,13 @@ export function canAnswerIn(endpoint: EndpointView, stream: boolean, leftMs: num
   return usualMs === undefined || usualMs < leftMs;
 }
 
+/** Whether the requests with a share hold what they may of this endpoint. */
+export const shareFull = (endpoint: EndpointView, share: number): boolean =>
+  endpoint.sharing >= shareOf(endpoint.spec.slots, share);
+
+/** However small the share, one slot is in it. */
+const shareOf = (slots: number, share: number): number => Math.max(1, Math.floor(share * slots));
+
 /** Whether the waiting room has a place whose turn is likely to come in time. */
 export function worthWaiting(endpoint: EndpointView, leftMs: number): boolean {
   return endpoint.waiting < endpoint.spec.queueLimit && (endpoint.expectedWaitMs() ?? 0) < leftMs;

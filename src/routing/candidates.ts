@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
-import { canAnswerIn } from "./admission.ts";
+import { canAnswerIn, shareFull } from "./admission.ts";
 import type { Exclusion } from "./decision.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
 
@@ -26,6 +26,10 @@ export function whyNot(
   ) {
     return "other-model";
   }
+  const { peer } = endpoint;
+  const refusal = peer?.refusal(now);
+  if (refusal !== undefined) return refusal;
+  if (peer === undefined && request.elsewhere === true) return "draining";
   if (endpoint.health === "unhealthy") return "unhealthy";
   const model = modelAt(endpoint, request);
   if (model === undefined) return "models-unknown";
@@ -34,13 +38,17 @@ export function whyNot(
   if (!endpoint.breakerAdmits(model, now)) return "breaker-open";
   if (endpoint.pushedBack(now)) return "pushed-back";
   if (!canAnswerIn(endpoint, request.stream, request.deadline - now, now)) return "too-slow";
-  if (endpoint.inflight >= endpoint.spec.slots) return "full";
-  return undefined;
+  if (request.share !== undefined && shareFull(endpoint, request.share)) return "share-full";
+  if (peer === undefined) return endpoint.inflight >= endpoint.spec.slots ? "full" : undefined;
+  if (peer.freeSlots(now) < 1) return "full";
+  if (!peer.permits()) return "spoken-for";
+  return peer.host.suspect ? "suspect" : undefined;
 }
 
 /**
  * Whether an endpoint may be tried although it looks bad, when nobody looks better, and in which order.
- * Undefined: never. A failed health check is a veto; everything else is our own judgement and may be wrong.
+ * Undefined: never. A failed health check is a veto, and so is what a peer or the gossip says of a peer; everything else
+ * is our own judgement and may be wrong.
  */
 export function guessRank(exclusion: Exclusion): number | undefined {
   switch (exclusion) {

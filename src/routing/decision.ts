@@ -4,10 +4,26 @@
 import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
 import type { OutcomeKind } from "../fleet/outcome.ts";
+import type { PeerRefusal } from "../fleet/peer.ts";
 
-export type TryReason = "local-first" | `fallback-from-${Tier}` | `retry-after-${OutcomeKind}` | "panic";
+/** Why a request leaves this host although the tier is right: nothing here is of use, well, or free, or we are leaving. */
+export type AwayReason =
+  | "not-local"
+  | "local-unhealthy"
+  | "breaker-open-locally"
+  | "peer-less-pressed"
+  | "draining";
+export type TryReason =
+  | "local-first"
+  /** Forwarded by a peer to this very endpoint. */
+  | "local-only"
+  | AwayReason
+  | "affinity"
+  | `fallback-from-${Tier}`
+  | `retry-after-${OutcomeKind}`
+  | "panic";
 export type WaitReason = "local-full";
-export type ShedReason = "pool-full" | "queue-full" | "too-late" | "no-endpoint";
+export type ShedReason = "pool-full" | "queue-full" | "too-late" | "no-endpoint" | "draining";
 export type Reason = TryReason | WaitReason | ShedReason;
 
 export type Decision =
@@ -38,4 +54,11 @@ export type Exclusion =
   | "breaker-open"
   | "pushed-back"
   | "too-slow"
-  | "full";
+  | "share-full"
+  | "full"
+  /** Of a peer: its host leaves, was not heard of for long, or says itself that the engine takes nothing. */
+  | PeerRefusal
+  /** Of a peer: gossip doubts it. The last to be looked at, so that nothing else stands against it. */
+  | "suspect"
+  /** Of a peer: its free slots are other routers' share. */
+  | "spoken-for";

@@ -11,6 +11,17 @@ export interface RoutingRequest {
   readonly model: string | undefined;
   readonly stream: boolean;
   readonly deadline: Instant;
+  /**
+   * Above 0 and at most 1: requests with a share hold, all together, at most this part of an endpoint's slots, in flight
+   * or in its waiting room; at least one. Whoever asks so has another answer at hand, so that a guess is never worth it.
+   */
+  readonly share?: number | undefined;
+  /** Whose requests should meet again at one endpoint, for the sake of its prefix cache: a player, a conversation. */
+  readonly session?: string | undefined;
+  /** This host is draining and takes nothing new: only peers will do. Not for what a peer has forwarded. */
+  readonly elsewhere?: boolean | undefined;
+  /** A peer has forwarded it to this endpoint of ours: there, at once, or not at all. */
+  readonly only?: string | undefined;
 }
 
 /** An attempt that is over, or being left. */

@@ -1,4 +1,4 @@
-// The whole policy. No I/O, no clock of its own, no hidden state: fallback, retry, local-first and shedding are
+// The whole policy. No I/O, no clock of its own, no hidden state: fallback, retry, local-first, peers and shedding are
 // answers of this one function.
 
 import type { Instant } from "../base/clock.ts";
@@ -7,8 +7,13 @@ import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import { admissionRule, retryAfterMs, worthWaiting } from "./admission.ts";
-import { guessRank, whyNot } from "./candidates.ts";
-import type { Decision, ShedReason, TryReason } from "./decision.ts";
+import { byAffinity } from "./affinity.ts";
+import { andAway } from "./away.ts";
+import { whyNot } from "./candidates.ts";
+import { choosePeer, chooseSuspect } from "./choose-peer.ts";
+import type { AwayReason, Decision, Shed, ShedReason, TryReason } from "./decision.ts";
+import type { Leftover } from "./leftover.ts";
+import { createLeftover } from "./leftover.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
 
 /** `tried`: the attempts that are over, oldest first; the endpoints in it are not chosen again. */
@@ -20,67 +25,110 @@ export function route(
   random: Random,
 ): Decision {
   const leftMs = request.deadline - now;
-  if (leftMs <= 0) {
-    return {
-      do: "shed",
-      because: "too-late",
-      retryAfterMs: retryAfterMs(admissionRule.retryAfterMs, random),
-    };
-  }
-  let guess: { endpoint: EndpointView; tier: Tier; rank: number } | undefined;
-  let refusal: ShedReason = "no-endpoint";
-  let freeInMs: number | undefined;
+  if (leftMs <= 0) return shed("too-late", admissionRule.retryAfterMs, random);
+  if (request.only !== undefined) return routeForwarded(request, request.only, fleet, tried, now, random);
+  const { session } = request;
+  /** Made when it is needed: most requests find a free slot at once. */
+  let left: Leftover | undefined;
+
+  const attempt = (endpoint: EndpointView, tier: Tier, otherwise: TryReason): Decision => ({
+    do: "try",
+    endpoint,
+    because: becauseOf(otherwise, tier, request, tried),
+  });
 
   for (const { tier, balance } of request.ladder) {
+    const places = fleet.places(tier);
     let ready: [EndpointView, ...EndpointView[]] | undefined;
     let room: EndpointView | undefined;
-    for (const endpoint of fleet.inTier(tier)) {
+    let away: AwayReason = "not-local";
+    for (const endpoint of places.local) {
       const exclusion = whyNot(endpoint, request, tried, now);
       if (exclusion === undefined) {
         if (ready === undefined) ready = [endpoint];
         else ready.push(endpoint);
-      } else if (exclusion === "full") {
-        if (!worthWaiting(endpoint, leftMs)) refusal = fullReason(endpoint);
-        else if (room === undefined || endpoint.waiting < room.waiting) room = endpoint;
-        freeInMs = Math.min(
-          freeInMs ?? Number.POSITIVE_INFINITY,
-          endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs,
-        );
-      } else if (exclusion === "too-slow") {
-        refusal = "too-late";
-      } else {
-        const rank = guessRank(exclusion);
-        // After a failure there is no second guess, or a dead fleet would see every request twice.
-        const better = rank !== undefined && tried.length === 0 && (guess === undefined || rank < guess.rank);
-        if (better && endpoint.inflight < endpoint.spec.slots) guess = { endpoint, tier, rank };
+        continue;
       }
+      away = andAway(away, exclusion);
+      left ??= createLeftover(request, tried, now);
+      left.weigh(endpoint, tier, exclusion);
+      const waits = exclusion === "full" && worthWaiting(endpoint, leftMs);
+      if (waits && (room === undefined || endpoint.waiting < room.waiting)) room = endpoint;
     }
     if (ready !== undefined) {
-      const endpoint = ready.length === 1 ? ready[0] : balance(ready, now, random);
-      return { do: "try", endpoint, because: becauseOf(tier, request, tried) };
+      if (ready.length === 1) return attempt(ready[0], tier, "local-first");
+      if (session !== undefined) return attempt(byAffinity(ready, session, now), tier, "affinity");
+      return attempt(balance(ready, now, random), tier, "local-first");
+    }
+
+    if (places.near.length + places.far.length > 0) {
+      const peer = choosePeer(places, request, tried, now, random);
+      // What is wrong here says more than whose session it is.
+      const wellHere = away === "peer-less-pressed" || away === "not-local";
+      if (peer !== undefined)
+        return attempt(peer, tier, session !== undefined && wellHere ? "affinity" : away);
+      // Whoever asks for a share has another answer at hand, and needs nobody who is doubted.
+      if (fleet.panic && request.share === undefined) {
+        const suspect = chooseSuspect(places, request, tried, now);
+        if (suspect !== undefined) return { do: "try", endpoint: suspect, because: "panic" };
+      }
+      left ??= createLeftover(request, tried, now);
+      for (const peers of [places.near, places.far]) {
+        for (const endpoint of peers) {
+          const exclusion = whyNot(endpoint, request, tried, now);
+          if (exclusion !== undefined) left.weigh(endpoint, tier, exclusion);
+        }
+      }
     }
     if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs: leftMs };
   }
 
+  const { guess, refusal = "no-endpoint", freeInMs } = left ?? {};
+  if (refusal !== "no-endpoint") return shed(refusal, freeInMs ?? admissionRule.retryAfterMs, random);
   // Nobody looks well: a guess is better than a refusal, and an answer is the best health check.
-  if (guess !== undefined && refusal === "no-endpoint") {
-    const because = guess.rank === 0 ? becauseOf(guess.tier, request, tried) : "panic";
-    return { do: "try", endpoint: guess.endpoint, because };
+  if (guess !== undefined) {
+    if (guess.rank > 0) return { do: "try", endpoint: guess.endpoint, because: "panic" };
+    return attempt(guess.endpoint, guess.tier, "local-first");
   }
-  const waitMs =
-    freeInMs ??
-    (refusal === "no-endpoint" ? admissionRule.noEndpointRetryAfterMs : admissionRule.retryAfterMs);
-  return { do: "shed", because: refusal, retryAfterMs: retryAfterMs(waitMs, random) };
+  const because = request.elsewhere === true ? "draining" : "no-endpoint";
+  return shed(because, freeInMs ?? admissionRule.noEndpointRetryAfterMs, random);
 }
 
-function becauseOf(tier: Tier, request: RoutingRequest, tried: readonly Tried[]): TryReason {
+/** Who forwarded it has chosen already, and goes on choosing: no queue, no guess, no other endpoint. */
+function routeForwarded(
+  request: RoutingRequest,
+  only: string,
+  fleet: FleetView,
+  tried: readonly Tried[],
+  now: Instant,
+  random: Random,
+): Decision {
+  const endpoint = fleet.named(only);
+  if (endpoint === undefined || endpoint.peer !== undefined) {
+    return shed("no-endpoint", admissionRule.noEndpointRetryAfterMs, random);
+  }
+  const exclusion = whyNot(endpoint, request, tried, now);
+  if (exclusion === undefined) return { do: "try", endpoint, because: "local-only" };
+  const full = exclusion === "full" || exclusion === "share-full" || exclusion === "pushed-back";
+  const refusal = full ? "pool-full" : exclusion === "too-slow" ? "too-late" : "no-endpoint";
+  return shed(refusal, endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs, random);
+}
+
+/** `otherwise` is the reason where the rung is the first and the attempt as well. */
+function becauseOf(
+  otherwise: TryReason,
+  tier: Tier,
+  request: RoutingRequest,
+  tried: readonly Tried[],
+): TryReason {
   const top = request.ladder[0]?.tier ?? tier;
   if (tier !== top) return `fallback-from-${top}`;
   const last = tried.at(-1);
-  return last === undefined ? "local-first" : `retry-after-${last.outcome}`;
+  return last === undefined ? otherwise : `retry-after-${last.outcome}`;
 }
 
-function fullReason({ spec, waiting }: EndpointView): ShedReason {
-  if (spec.queueLimit === 0) return "pool-full";
-  return waiting >= spec.queueLimit ? "queue-full" : "too-late";
-}
+const shed = (because: ShedReason, usualMs: number, random: Random): Shed => ({
+  do: "shed",
+  because,
+  retryAfterMs: retryAfterMs(usualMs, random),
+});

@@ -13,6 +13,12 @@ const overheadBounds: readonly number[] = [
   0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.033, 0.1,
 ];
 
+/** A hit is a matter of microseconds, a miss of the NPC's deadline, which may be as long as ten seconds. */
+const intentBounds: readonly number[] = [
+  0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.012, 0.014,
+  0.016, 0.02, 0.033, 0.05, 0.1, 0.25, 1, 10,
+];
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics(registry: Registry) {
@@ -47,6 +53,21 @@ export function createMetrics(registry: Registry) {
     ]),
     retries: registry.counter("tierline_retries_total", "Attempts after the first of a request.", []),
     shed: registry.counter("tierline_shed_total", "Requests refused early, by reason.", ["sla", "because"]),
+    intents: registry.counter("tierline_intents_total", "NPC intents answered, by where from.", [
+      "archetype",
+      "source",
+    ]),
+    intentSeconds: registry.histogram(
+      "tierline_intent_duration_seconds",
+      "From the request's head until an intent's answer was known.",
+      [],
+      intentBounds,
+    ),
+    intentQuestions: registry.counter(
+      "tierline_intent_questions_total",
+      "Questions for engines about situations: answered, failed, unreadable (an answer without odds), or dropped before they were sent.",
+      ["outcome"],
+    ),
     tokens: registry.counter("tierline_tokens_total", "Tokens, as far as engines report them.", [
       "tier",
       "direction",

@@ -22,5 +22,11 @@ test("every status that SDKs repeat by themselves says whether they should", () 
 
 test("only what passes by itself is worth repeating", () => {
   const worth = rows.filter(([, { retry }]) => retry === true).map(([code]) => code);
-  expect(worth.sort()).toEqual(["draining", "no_endpoint", "starting", "tier_overloaded"]);
+  expect(worth.sort()).toEqual([
+    "draining",
+    "no_endpoint",
+    "starting",
+    "tier_overloaded",
+    "too_many_sockets",
+  ]);
 });

@@ -1,6 +1,7 @@
 // Many ask, one computes, and it goes on for as long as anybody waits.
 
 import { describe, expect, test } from "bun:test";
+import type { Leaving } from "../../src/base/departure.ts";
 import type { Flown } from "../../src/base/single-flight.ts";
 import { createSingleFlight } from "../../src/base/single-flight.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
@@ -8,12 +9,12 @@ import { virtualClock } from "../support/virtual-clock.ts";
 function flightsOf() {
   const clock = virtualClock();
   const flights = createSingleFlight<string>(clock);
-  const computed: (PromiseWithResolvers<string> & { abandoned: AbortSignal })[] = [];
+  const computed: (PromiseWithResolvers<string> & { abandoned: Leaving })[] = [];
   const ask = (key: string, leftMs = 1000) => {
     const caller = new AbortController();
     const asked: { flown?: Flown<string>; failed?: unknown; leave(): void } = { leave: () => caller.abort() };
     const asker = { left: caller.signal, deadline: clock.now() + leftMs };
-    const compute = (abandoned: AbortSignal): Promise<string> => {
+    const compute = (abandoned: Leaving): Promise<string> => {
       const one = { ...Promise.withResolvers<string>(), abandoned };
       abandoned.addEventListener("abort", () => one.resolve("abandoned"));
       computed.push(one);

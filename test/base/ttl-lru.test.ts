@@ -26,6 +26,16 @@ describe("a TTL LRU", () => {
     expect(cache.stats()).toMatchObject({ entries: 1, bytes: 10, hits: 1, misses: 0 });
   });
 
+  test("what does not hold is not found, is not used by that, and is found when it holds again", () => {
+    const { cache, keys } = cacheOf();
+    cache.keep("a", "A", 1);
+    cache.keep("b", "B", 1);
+    expect(cache.find("a", (value) => value !== "A")).toBeUndefined();
+    expect([keys(), cache.stats().hits]).toEqual([["b", "a"], 0]);
+    expect(cache.find("a", (value) => value === "A")?.value).toBe("A");
+    expect(keys()).toEqual(["a", "b"]);
+  });
+
   test("evicts the least recently used one when there are too many", () => {
     const { cache, keys } = cacheOf();
     for (const key of ["a", "b", "c"]) cache.keep(key, key, 1);
@@ -143,14 +153,39 @@ describe("a TTL LRU", () => {
         { key: "a1", bytes: 5, ageMs: 150, ttlMs: 850, hits: 1, lastHitMs: 50 },
         { key: "a3", bytes: 5, ageMs: 150, ttlMs: 850, hits: 0, lastHitMs: undefined },
       ],
-      next: "a3",
+      next: expect.stringMatching(/^a3@\d+$/),
     });
-    expect(cache.entries({ limit: 2, prefix: "a", after: "a3" })).toMatchObject({
-      entries: [{ key: "a2" }],
-      next: undefined,
-    });
-    expect(cache.entries({ limit: 2, after: "gone" })).toEqual({ entries: [], next: undefined });
+    // A bare key will do as long as its entry stays where it is.
+    for (const after of [first.next, "a3"]) {
+      expect(cache.entries({ limit: 2, prefix: "a", after })).toMatchObject({
+        entries: [{ key: "a2" }],
+        next: undefined,
+      });
+    }
+    for (const after of ["gone", "", "@", "a3@x"]) {
+      expect(cache.entries({ limit: 2, after })).toEqual({ entries: [], next: undefined });
+    }
   });
+
+  for (const meddle of ["find", "clear", "keep"] as const) {
+    test(`paging ends and shows each entry once although there is a ${meddle} of every page's last one`, () => {
+      const { cache, keys } = cacheOf({ maxEntries: 100 });
+      for (let index = 0; index < 25; index += 1) cache.keep(`k${index}`, "x", 1);
+      const all = keys();
+      const seen: string[] = [];
+      let page = cache.entries({ limit: 10 });
+      for (let pages = 1; pages < 10 && page.next !== undefined; pages += 1) {
+        seen.push(...page.entries.map(({ key }) => key));
+        const last = seen.at(-1) ?? "";
+        if (meddle === "find") cache.find(last);
+        else if (meddle === "clear") cache.clear({ prefix: last });
+        else cache.keep(last, "y", 1);
+        page = cache.entries({ limit: 10, after: page.next });
+      }
+      expect(page.next).toBeUndefined();
+      expect([...seen, ...page.entries.map(({ key }) => key)]).toEqual(all);
+    });
+  }
 
   test("takes entries back with their ages, and lets nothing that is here go for them", async () => {
     const { clock, cache, keys } = cacheOf({ maxEntries: 2 });

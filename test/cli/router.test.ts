@@ -1,42 +1,9 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import type { Answer } from "./fake-router.ts";
+import { fakeRouters } from "./fake-router.ts";
 import { tierline } from "./fake-terminal.ts";
 
-type Answer = { readonly status?: number; readonly body: unknown };
-type Seen = {
-  readonly method: string;
-  readonly path: string;
-  readonly authorization: string | null;
-  readonly type: string | null;
-};
-
-let stop: (() => void) | undefined;
-afterEach(() => {
-  stop?.();
-  stop = undefined;
-});
-
-/** An admin listener that answers from a script; the last line of it again and again. */
-function listener(...answers: Answer[]) {
-  const seen: Seen[] = [];
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch(request) {
-      const { pathname, search } = new URL(request.url);
-      const { headers, method } = request;
-      seen.push({
-        method,
-        path: pathname + search,
-        authorization: headers.get("authorization"),
-        type: headers.get("content-type"),
-      });
-      const answer = answers[Math.min(seen.length, answers.length) - 1];
-      return Response.json(answer?.body, { status: answer?.status ?? 200 });
-    },
-  });
-  stop = () => void server.stop(true);
-  return { url: `http://127.0.0.1:${server.port}`, port: server.port, seen };
-}
+const listener = fakeRouters();
 
 const idle = { body: { draining: false, inflight: 0 } };
 const draining = (inflight: number): Answer => ({ body: { draining: true, inflight } });
@@ -59,7 +26,13 @@ describe("a command that talks to a router finds it", () => {
     };
     expect(await tierline(["undrain", "--config", "a.toml"], { files })).toMatchObject({ exit: 0 });
     expect(seen).toEqual([
-      { method: "POST", path: "/api/undrain", authorization: "Bearer t0ken", type: "application/json" },
+      {
+        method: "POST",
+        path: "/api/undrain",
+        authorization: "Bearer t0ken",
+        type: "application/json",
+        body: "{}",
+      },
     ]);
   });
 
@@ -108,7 +81,7 @@ describe("a router's refusal", () => {
   test("is told with its title and detail", async () => {
     const { url } = listener({
       status: 409,
-      body: { title: "Conflict", detail: "it is stopping", status: 409 },
+      body: { title: "Conflict", detail: "it is stopping.", status: 409 },
     });
     const err = `The router at ${url} refused (409): Conflict: it is stopping.\n`;
     expect(await tierline(["drain", "--admin", url])).toEqual({ exit: 1, out: "", err });

@@ -21,13 +21,14 @@ describe("the command line", () => {
   test.each(commands.map(({ name }) => [name]))(
     "%s --help shows every option and an example",
     async (name) => {
-      const { exit, out } = await tierline([name, "--help"]);
       const command = commands.find((one) => one.name === name);
+      const words = name.split(" ");
+      const { exit, out } = await tierline([...words, "--help"]);
       expect(exit).toBe(0);
       for (const option of Object.keys(command?.options ?? {})) expect(out).toContain(`--${option}`);
       expect(out).toContain(`Example: tierline ${name}`);
-      expect(await tierline(["help", name])).toMatchObject({ exit: 0, out });
-      expect(await tierline([name, "-h"])).toMatchObject({ exit: 0, out });
+      expect(await tierline(["help", ...words])).toMatchObject({ exit: 0, out });
+      expect(await tierline([...words, "-h"])).toMatchObject({ exit: 0, out });
     },
   );
 
@@ -35,6 +36,11 @@ describe("the command line", () => {
     [["serv"], 'tierline has no command "serv". Did you mean tierline serve?'],
     [["frobnicate"], 'tierline has no command "frobnicate". See tierline help.'],
     [["help", "drian"], 'tierline has no command "drian". Did you mean tierline drain?'],
+    [["cach"], 'tierline has no command "cach". Did you mean tierline cache?'],
+    [["cache"], "Usage: tierline cache COMMAND [OPTION…]"],
+    [["cache", "stat"], 'tierline cache has no command "stat". Did you mean tierline cache stats?'],
+    [["help", "cache", "all"], 'tierline cache has no command "all". See tierline cache --help.'],
+    [["cache", "stats", "--limit", "4"], "tierline cache stats: there is no option --limit"],
     [["version", "--jsn"], "tierline version: there is no option --jsn; did you mean --json?"],
     [["version", "x"], 'tierline version: "x" is one argument too many'],
     [["version", "--json=yes"], "tierline version: --json takes no value"],
@@ -59,6 +65,15 @@ describe("the command line", () => {
   });
 });
 
+test.each([[["cache", "--help"]], [["help", "cache"]]])(
+  "%p lists the commands that begin so, and exits 0",
+  async (args) => {
+    const { exit, out } = await tierline(args);
+    expect(exit).toBe(0);
+    for (const word of ["stats", "config", "clear", "entries"]) expect(out).toContain(`  cache ${word} `);
+  },
+);
+
 describe("version", () => {
   test("says what the binary is, as text and as JSON", async () => {
     const { out } = await tierline(["version", "--json"]);
@@ -76,7 +91,7 @@ describe("check-config", () => {
   test("says what a good file holds", async () => {
     expect(await tierline(["check-config", "a.toml"], { files: { "a.toml": good } })).toEqual({
       exit: 0,
-      out: "a.toml is good: 1 engine, 0 aliases.\n",
+      out: "a.toml is good: 1 engine, 0 aliases, 0 archetypes.\n",
       err: "",
     });
   });

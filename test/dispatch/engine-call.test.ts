@@ -3,15 +3,24 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { engineCall } from "../../src/dispatch/engine-call.ts";
+import type { EngineLink } from "../../src/dispatch/engine-link.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
+import type { Dialect } from "../../src/engines/dialect.ts";
 import { dialects } from "../../src/engines/engine.ts";
+import { unconstrained } from "../../src/engines/intent-constraint.ts";
 import { fakeWire } from "../support/fake-wire.ts";
 import { inference } from "../support/inference.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const { client } = fakeWire(virtualClock(), () => ({ hangs: true }));
-const vllm = { client, dialect: dialects.vllm, authorization: undefined };
-const plain = { client, dialect: dialects.openai, authorization: undefined };
+const linkOf = (dialect: Dialect): EngineLink => ({
+  client,
+  dialect,
+  authorization: undefined,
+  intentConstraint: () => dialect.intentConstraints[0],
+});
+const vllm = linkOf(dialects.vllm);
+const plain = linkOf(dialects.openai);
 
 const sent = (request: InferenceRequest, link = plain, model: string | undefined = undefined): string =>
   Buffer.concat(engineCall(request, link, model).body ?? []).toString();
@@ -67,6 +76,40 @@ describe("engineCall", () => {
       ["x-request-id", "req_1"],
     ]);
     expect([whole.method, whole.path]).toEqual(["POST", "/v1/chat/completions"]);
+  });
+
+  describe("with an intent's question", () => {
+    const question = { prompt: "A: patrol\nB: flee", options: 2, temperature: 0.7 };
+    const intent = inference(0, { text: "", modelName: undefined, question });
+
+    test("asks for one of the letters in the words of the engine that gets it", () => {
+      const asked: unknown = JSON.parse(sent(intent, vllm, "m"));
+      expect(asked).toEqual({
+        priority: -10,
+        model: "m",
+        messages: [{ role: "user", content: question.prompt }],
+        max_tokens: 1,
+        temperature: 0.7,
+        logprobs: true,
+        top_logprobs: 2,
+        stream: false,
+        structured_outputs: { choice: ["A", "B"] },
+      });
+      expect(sent(intent, plain, "m")).not.toContain("choice");
+    });
+
+    test("is constrained as the link says at that moment", () => {
+      let constraint = dialects.vllm.intentConstraints[0];
+      const link = { ...vllm, intentConstraint: () => constraint };
+      expect(sent(intent, link, "m")).toContain("structured_outputs");
+      constraint = unconstrained;
+      expect(sent(intent, link, "m")).not.toContain("structured_outputs");
+    });
+
+    test("carries the priority of its class, and no model where none is known", () => {
+      expect(sent({ ...intent, sla: "async" }, vllm, "m")).toStartWith('{"priority":10,"model":"m",');
+      expect(JSON.parse(sent(intent, plain, undefined))).not.toHaveProperty("model");
+    });
   });
 
   test("whatever the body, the engine parses what the caller wrote, with model and priority as meant", () => {

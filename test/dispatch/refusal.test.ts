@@ -17,6 +17,7 @@ const rows: readonly (readonly [OutcomeKind[], late: boolean, ShedReason | undef
   [[], false, "queue-full", "tier_overloaded 123"],
   [[], false, "too-late", "tier_overloaded 123"],
   [[], false, "no-endpoint", "no_endpoint 123"],
+  [[], false, "draining", "draining 123"],
   // Time was the cause.
   [[], true, undefined, "deadline_exceeded"],
   [[], true, "queue-full", "deadline_exceeded"],

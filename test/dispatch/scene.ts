@@ -75,6 +75,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
       client: wireOf(spec.name).client,
       dialect: dialects.openai,
       authorization: undefined,
+      intentConstraint: () => dialects.openai.intentConstraints[0],
     }),
     events: {
       attemptEnded: (_endpoint, end) => ends.push(end),
@@ -135,5 +136,5 @@ export function told(done: Dispatched | undefined): string {
   if (done === undefined) return "pending";
   if (done.kind === "gone") return "gone";
   if (done.kind === "refusal") return `refusal ${done.code}`;
-  return `answer ${done.status} by ${done.endpoint.spec.name} because ${done.journey.because} after ${done.attempts}`;
+  return `answer ${done.status} by ${done.answeredBy.name} because ${done.journey.because} after ${done.attempts}`;
 }

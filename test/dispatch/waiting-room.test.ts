@@ -60,6 +60,19 @@ describe("a waiting room", () => {
     expect([a.waiting, clock.pending()]).toEqual([0, 0]);
   });
 
+  test("tells its endpoint who holds a share, and gives that back however the wait ends", async () => {
+    const { clock, rooms } = scene();
+    const a = endpoint("a");
+    const caller = new AbortController();
+    for (let turn = 0; turn < 3; turn += 1) void rooms.wait(a, clock.now() + 1000, 1000, caller.signal, true);
+    void rooms.wait(a, clock.now() + 2000, 2000, new AbortController().signal);
+    expect([a.waiting, a.sharing]).toEqual([4, 3]);
+    rooms.slotFreed(a);
+    expect([a.waiting, a.sharing]).toEqual([3, 2]);
+    caller.abort();
+    expect([a.waiting, a.sharing]).toEqual([1, 0]);
+  });
+
   test("lets a caller leave, at once, before or during the wait", async () => {
     const { clock, rooms, ended, enter } = scene();
     const a = endpoint("a");

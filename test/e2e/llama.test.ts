@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { archetypesOf, askBatch, askFrame, askOne, guardToml } from "../support/intent-client.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
 const ends = cleanup();
@@ -94,3 +95,39 @@ test("two engines, one killed mid-run: every caller is answered", async () => {
     await router.metric("tierline_attempts_total", { endpoint: "gold-1/llama-cpp-2", outcome: "ok" }),
   ).toBeGreaterThan(60);
 }, 60_000);
+
+test("it answers real intents with a letter of the list, and from then on the table does", async () => {
+  const llama = await startLlama();
+  const config = `${llamaToml("gold", llama.url)}[intents]\ndeadline_ms = 10000\nttl_ms = 60000\n${guardToml}`;
+  const router = ends(await startTierline({ config }));
+  const line = await router.logged(({ constraint }) => constraint !== undefined);
+  expect(line).toMatchObject({ constraint: "grammar", held: true });
+
+  const crowd = [0.1, 0.3, 0.6, 0.9].flatMap((threat) =>
+    ["clear", "rain", "fog"].map((weather) => ({
+      archetype: "guard",
+      npc: `${threat} ${weather}`,
+      features: { threat, weather },
+    })),
+  );
+  const { epoch, archetypes } = await archetypesOf(router.url);
+  const said = await askBatch(router.url, crowd);
+  for (const { npc, intent, action, source, confidence } of said) {
+    expect({ npc, source, intent }).toEqual({
+      npc,
+      source: "engine",
+      intent: archetypes[0]?.actions[action] ?? "",
+    });
+    expect(confidence).toBeGreaterThan(0);
+    expect(confidence).toBeLessThanOrEqual(1);
+  }
+  const again = await askBatch(router.url, crowd);
+  expect(again.every(({ source }) => source === "fresh")).toBe(true);
+  expect(again.map(({ intent }) => intent)).toEqual(said.map(({ intent }) => intent));
+  const { situation = -1, action = -1 } = said[0] ?? {};
+  const [frame] = await askFrame(router.url, epoch, [{ situation, npc: 1, archetype: 0 }]);
+  expect(frame).toMatchObject({ source: 0, action });
+  // Within a frame's time, too, a valid action.
+  const hasty = await askOne(router.url, { archetype: "guard", features: { alerted: true }, deadline_ms: 1 });
+  expect(archetypes[0]?.actions).toContain(hasty.intent);
+}, 30_000);

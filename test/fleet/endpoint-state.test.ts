@@ -303,6 +303,23 @@ test("how long one more would wait is the holding time by the slots, and unknown
   expect(state.expectedWaitMs()).toBe(200);
 });
 
+test("an endpoint counts those with a share apart, in flight and in its room, and all come back", () => {
+  const state = endpoint();
+  state.begin("m", false, 1, start);
+  state.enterRoom();
+  expect(state.sharing).toBe(0);
+  state.begin("m", false, 2, start, true);
+  state.enterRoom(true);
+  expect([state.inflight, state.waiting, state.sharing]).toEqual([2, 2, 2]);
+  state.leaveRoom(true);
+  state.leaveRoom();
+  expect(state.sharing).toBe(1);
+  state.end({ kind: "ok", model: "m", stream: false, totalMs: 1 }, start, random);
+  expect(state.sharing).toBe(1);
+  state.end({ kind: "refused", model: "m", stream: false, totalMs: 1, shares: true }, start, random);
+  expect([state.inflight, state.waiting, state.sharing]).toEqual([0, 0, 0]);
+});
+
 test("failures, cuts and leavers leave no mark on the usual first byte", () => {
   const state = endpoint();
   for (const kind of kinds.filter((each) => each !== "ok")) {

@@ -168,6 +168,14 @@ describe("a state directory", () => {
     state.close();
   });
 
+  test("does not wait for ever on a pipe that has the name of a file", async () => {
+    const dir = place();
+    const state = opened(dir);
+    Bun.spawnSync(["mkfifo", join(dir, "caches")]);
+    expect(await state.readFile("caches", 100)).toMatchObject({ ok: false, why: "unreadable" });
+    state.close();
+  });
+
   test("sets a file aside, and keeps only the last one", async () => {
     const dir = place();
     const state = opened(dir);

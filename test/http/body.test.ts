@@ -8,12 +8,16 @@ const fields = (text: string) => readFields(Buffer.from(text));
 
 describe("readFields", () => {
   test("reads model, stream and whether there is a priority", () => {
-    expect(fields('{"model":"m","stream":true,"priority":0}')).toEqual({
+    expect(fields('{"model":"m","stream":true,"priority":0}')).toMatchObject({
       model: "m",
       stream: true,
       hasPriority: true,
     });
-    expect(fields("{}")).toEqual({ model: undefined, stream: false, hasPriority: false });
+    expect(fields("{}")).toMatchObject({ model: undefined, stream: false, hasPriority: false });
+  });
+
+  test("hands over the whole of what it has parsed", () => {
+    expect(fields('{"model":"m","temperature":0}')).toMatchObject({ parsed: { model: "m", temperature: 0 } });
   });
 
   test("streams only on true itself", () => {
@@ -23,7 +27,7 @@ describe("readFields", () => {
   });
 
   test("reads only the top level", () => {
-    expect(fields('{"a":{"model":"m","stream":true,"priority":1}}')).toEqual({
+    expect(fields('{"a":{"model":"m","stream":true,"priority":1}}')).toMatchObject({
       model: undefined,
       stream: false,
       hasPriority: false,
@@ -35,7 +39,7 @@ describe("readFields", () => {
   });
 
   test("is not taken in by __proto__", () => {
-    expect(fields('{"__proto__":{"model":"m","stream":true,"priority":1}}')).toEqual({
+    expect(fields('{"__proto__":{"model":"m","stream":true,"priority":1}}')).toMatchObject({
       model: undefined,
       stream: false,
       hasPriority: false,

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   onwardHeaders,
+  readCacheControl,
   readDeadlineMs,
   readSla,
   relayedHeaders,
@@ -230,5 +231,21 @@ describe("relayedHeaders", () => {
         ["x-a", "2"],
       ]).get("x-a"),
     ).toBe("1, 2");
+  });
+});
+
+describe("readCacheControl", () => {
+  test.each([
+    [null, undefined],
+    ["", undefined],
+    ["max-age=0", undefined],
+    ["no-cache", "no-cache"],
+    ["No-Store", "no-store"],
+    ["max-age=0, no-cache", "no-cache"],
+    ["no-cache,no-store", "no-store"],
+    ['no-cache="set-cookie"', "no-cache"],
+    ["no-storecloset", undefined],
+  ] as const)("of %p is %p", (value, expected) => {
+    expect(readCacheControl(value)).toBe(expected);
   });
 });

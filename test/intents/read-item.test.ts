@@ -77,6 +77,11 @@ const wrong: readonly (readonly [json: string, code: string, message: string, np
   ['{"npc":1}', "invalid_request", "archetype is missing", 1],
   ['{"npc":"a","archetype":7}', "invalid_request", "archetype must be a name, not 7", "a"],
   ['{"npc":{}}', "invalid_request", "npc must be a number or a string, not an object"],
+  [
+    '{"npc":76561197960287930}',
+    "invalid_request",
+    "npc is 2^53 or beyond, where JSON numbers are no longer exact; send it as a string",
+  ],
   ['{"npc":1e999}', "invalid_request", "npc must be a number or a string, not Infinity"],
   [
     '{"npc":1,"archetype":"guard","deadline_ms":-1}',

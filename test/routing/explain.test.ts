@@ -44,9 +44,10 @@ test("explain gives each endpoint its own reason for being passed over", () => {
     slow: { usualFirstByteMs: 5000, inflight: 1 },
     full: { inflight: 2, queueLimit: 0 },
     other: { models: ["n"] },
+    shared: { sharing: 1 },
     well: { tier: "silver" },
   } as const;
-  expect(reasons(endpoints, { ...request, model: "m" })).toEqual({
+  expect(reasons(endpoints, { ...request, model: "m", share: 0.5 })).toEqual({
     unhealthy: "unhealthy",
     silent: "silent",
     barred: "barred",
@@ -55,7 +56,37 @@ test("explain gives each endpoint its own reason for being passed over", () => {
     slow: "too-slow",
     full: "full",
     other: "other-model",
+    shared: "share-full",
     well: "chosen",
+  });
+});
+
+test("explain says of each peer why nothing goes there now", () => {
+  const endpoints = {
+    here: { inflight: 2, queueLimit: 0 },
+    free: { peer: {} },
+    crowded: { peer: {}, pressure: 0.9 },
+    suspect: { peer: { suspect: true } },
+    draining: { peer: { refusal: "draining" } },
+    stale: { peer: { refusal: "stale" } },
+    troubled: { peer: { refusal: "troubled-there" } },
+    full: { peer: { free: 0 } },
+    claimed: { peer: { spokenFor: true } },
+    barred: { peer: {}, barred: true },
+    lower: { tier: "silver", peer: {} },
+  } as const;
+  expect(reasons(endpoints)).toEqual({
+    here: "full",
+    free: "chosen",
+    crowded: "less-preferred",
+    suspect: "suspect",
+    draining: "draining",
+    stale: "stale",
+    troubled: "troubled-there",
+    full: "full",
+    claimed: "spoken-for",
+    barred: "barred",
+    lower: "lower-rung",
   });
 });
 

@@ -1,5 +1,5 @@
 // The routing policy as a table: situations and the decision that each must lead to.
-// g… stands on the gold tier, s… on silver, b… on bronze.
+// g… stands on the gold tier, s… on silver, b… on bronze; p at the end is behind a peer.
 
 import type { OutcomeKind } from "../../src/fleet/outcome.ts";
 import type { Seen } from "../support/views.ts";
@@ -13,11 +13,22 @@ export interface RouteCase {
   readonly stream?: boolean;
   /** Default: 1000. */
   readonly leftMs?: number;
+  /** Default: the request has none. */
+  readonly share?: number;
   readonly tried?: Readonly<Record<string, OutcomeKind>>;
+  readonly session?: string;
+  /** This host is draining. */
+  readonly elsewhere?: boolean;
+  /** Forwarded to this endpoint. */
+  readonly only?: string;
+  /** Fewer than half of the peers are neither suspect nor draining. */
+  readonly panic?: boolean;
   /** `try NAME REASON`, `wait NAME REASON MOST_MS` or `shed REASON`. */
   readonly decision: string;
 }
 
+const peer: Seen = { peer: {} };
+const farPeer: Seen = { peer: { far: true } };
 const full: Seen = { inflight: 2 };
 const crowded: Seen = { inflight: 2, waiting: 2 };
 const poolOnly: Seen = { inflight: 2, queueLimit: 0 };
@@ -203,6 +214,73 @@ export const routeCases: readonly RouteCase[] = [
     decision: "wait g local-full 1000",
   },
 
+  // A share of the slots; there are two of them, so half of them is one.
+  {
+    title: "within its share a request is served like any other",
+    endpoints: { g: { slots: 8, inflight: 7, sharing: 1 }, s: {} },
+    share: 0.25,
+    decision: "try g local-first",
+  },
+  {
+    title: "a share that is taken sends its requests elsewhere on the rung",
+    endpoints: { g1: { sharing: 1 }, g2: { inflight: 1 } },
+    share: 0.5,
+    decision: "try g2 local-first",
+  },
+  {
+    title: "a share that is taken sends its requests a rung down",
+    endpoints: { g: { sharing: 1 }, s: {} },
+    share: 0.5,
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "a share that is taken is no concern of a request without one",
+    endpoints: { g: { sharing: 1 }, s: {} },
+    decision: "try g local-first",
+  },
+  {
+    title: "a share is at least one slot",
+    endpoints: { g: { slots: 4 } },
+    share: 0.01,
+    decision: "try g local-first",
+  },
+  {
+    title: "a share is rounded down, for the rest belongs to others",
+    endpoints: { g: { slots: 7, sharing: 3 } },
+    share: 0.5,
+    decision: "shed pool-full",
+  },
+  {
+    title: "a share that is taken everywhere is a full pool, and nothing to wait for",
+    endpoints: { g: { sharing: 1 }, s: { sharing: 1 } },
+    share: 0.5,
+    decision: "shed pool-full",
+  },
+  {
+    title: "a taken share of a full endpoint is not waited for",
+    endpoints: { g: { inflight: 2, sharing: 1 } },
+    share: 0.5,
+    decision: "shed pool-full",
+  },
+  {
+    title: "where slots are full but the share is not, a request with a share waits like any other",
+    endpoints: { g: full },
+    share: 0.5,
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "a request with a share is no guess: it has another answer",
+    endpoints: { g: { pushedBack: true }, s: { barred: true }, b: { silent: true } },
+    share: 0.5,
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a taken share does not hide that nobody is there",
+    endpoints: { g: { silent: true, sharing: 1 } },
+    share: 0.5,
+    decision: "shed no-endpoint",
+  },
+
   // Shed, with the reason.
   { title: "every slot taken and no room", endpoints: { g: poolOnly }, decision: "shed pool-full" },
   { title: "every slot and every place taken", endpoints: { g: crowded }, decision: "shed queue-full" },
@@ -329,5 +407,352 @@ export const routeCases: readonly RouteCase[] = [
     endpoints: { g: {}, s: {} },
     tried: { g: "reset", s: "garbage" },
     decision: "shed no-endpoint",
+  },
+
+  // Peers: after a free slot here, before the waiting room here.
+  {
+    title: "a free slot here comes before an idle peer",
+    endpoints: { g: { inflight: 1, pressure: 0.9 }, gp: peer },
+    decision: "try g local-first",
+  },
+  {
+    title: "a peer with room comes before the waiting room here",
+    endpoints: { g: full, gp: peer },
+    decision: "try gp peer-less-pressed",
+  },
+  {
+    title: "a peer on the first rung comes before a free slot on the second",
+    endpoints: { g: full, gp: peer, s: {} },
+    decision: "try gp peer-less-pressed",
+  },
+  {
+    title: "the less pressed of two peers is taken",
+    endpoints: { g: full, g1p: { peer: {}, pressure: 0.6 }, g2p: { peer: {}, pressure: 0.5 } },
+    decision: "try g2p peer-less-pressed",
+  },
+  {
+    title: "a peer without room is not taken, however it looks from here",
+    endpoints: { g: full, gp: { peer: { free: 0 }, pressure: 0 } },
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "a peer whose room is others' share is left to them",
+    endpoints: { g: full, gp: { peer: { spokenFor: true } } },
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "where no peer has room and the room here is full: the next rung",
+    endpoints: { g: crowded, gp: { peer: { free: 0 } }, s: {} },
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "the second rung may be a peer's",
+    endpoints: { g: crowded, sp: peer },
+    decision: "try sp fallback-from-gold",
+  },
+  {
+    title: "full here and full there is a full pool",
+    endpoints: { g: poolOnly, gp: { peer: { free: 0 } } },
+    decision: "shed pool-full",
+  },
+  {
+    title: "a broken engine here beside full peers is a full pool, and no guess",
+    endpoints: { g: { open: "all" }, gp: { peer: { free: 0 } } },
+    decision: "shed pool-full",
+  },
+  {
+    title: "a peer that refused a moment ago for want of a slot is full",
+    endpoints: { gp: { peer: {}, pushedBack: true } },
+    decision: "shed pool-full",
+  },
+  {
+    title: "a peer's room that is others' share is a full pool",
+    endpoints: { gp: { peer: { spokenFor: true } } },
+    decision: "shed pool-full",
+  },
+  {
+    title: "a share that is taken here sends its requests to a peer",
+    endpoints: { g: { sharing: 1 }, gp: peer },
+    share: 0.5,
+    decision: "try gp peer-less-pressed",
+  },
+
+  // Why it went to a peer.
+  { title: "no engine of that tier here", endpoints: { gp: peer, s: {} }, decision: "try gp not-local" },
+  {
+    title: "no engine with that model here",
+    endpoints: { g: { models: ["m"] }, gp: { models: ["n"], peer: {} } },
+    model: "n",
+    decision: "try gp not-local",
+  },
+  {
+    title: "every engine here has its breaker open",
+    endpoints: { g: { open: "all" }, gp: peer },
+    decision: "try gp breaker-open-locally",
+  },
+  {
+    title: "the engine here is unhealthy",
+    endpoints: { g: { health: "unhealthy" }, gp: peer },
+    decision: "try gp local-unhealthy",
+  },
+  {
+    title: "the engine here is silent",
+    endpoints: { g: { silent: true }, gp: peer },
+    decision: "try gp local-unhealthy",
+  },
+  {
+    title: "the engine here refused connections a moment ago",
+    endpoints: { g: { barred: true }, gp: peer },
+    decision: "try gp local-unhealthy",
+  },
+  {
+    title: "one engine here is full and another broken: it is load that sends the request away",
+    endpoints: { g1: full, g2: { open: "all" }, gp: peer },
+    decision: "try gp peer-less-pressed",
+  },
+  {
+    title: "a retry at a peer is called a retry",
+    endpoints: { g: {}, gp: peer },
+    tried: { g: "server-error" },
+    decision: "try gp retry-after-server-error",
+  },
+
+  // Zones.
+  {
+    title: "a near peer comes before a far one that is a little less pressed",
+    endpoints: { g1p: { peer: {}, pressure: 0.5 }, g2p: { peer: { far: true }, pressure: 0.25 } },
+    decision: "try g1p not-local",
+  },
+  {
+    title: "a far peer comes before a near one that is much more pressed",
+    endpoints: { g1p: { peer: {}, pressure: 0.6 }, g2p: { peer: { far: true }, pressure: 0.3 } },
+    decision: "try g2p not-local",
+  },
+  {
+    title: "a far peer is taken where no near one has room",
+    endpoints: { g1p: { peer: { free: 0 } }, g2p: farPeer },
+    decision: "try g2p not-local",
+  },
+  {
+    title: "a far peer on the first rung comes before a near one on the second",
+    endpoints: { gp: farPeer, sp: peer },
+    decision: "try gp not-local",
+  },
+
+  // What stands against a peer.
+  {
+    title: "a suspect peer gets nothing new",
+    endpoints: { g: full, g1p: { peer: { suspect: true } }, g2p: { peer: {}, pressure: 0.9 } },
+    decision: "try g2p peer-less-pressed",
+  },
+  {
+    title: "a suspect peer is no guess either, while most are not",
+    endpoints: { gp: { peer: { suspect: true } } },
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a draining peer gets nothing new",
+    endpoints: { gp: { peer: { refusal: "draining" } }, s: {} },
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "a peer that says its engine is in trouble gets nothing new, and is no guess",
+    endpoints: { gp: { peer: { refusal: "troubled-there" } } },
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a peer that was not heard of for long gets nothing new, and is no guess",
+    endpoints: { gp: { peer: { refusal: "stale" } } },
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a peer that refuses connections is left by what we know ourselves",
+    endpoints: { g1p: { peer: {}, barred: true }, g2p: { peer: {}, pressure: 0.9 } },
+    decision: "try g2p not-local",
+  },
+  {
+    title: "a peer that only we think badly of may be guessed at when nobody is left",
+    endpoints: { gp: { peer: {}, barred: true } },
+    decision: "try gp panic",
+  },
+  {
+    title: "a suspect peer that we think badly of as well is no guess",
+    endpoints: { gp: { peer: { suspect: true }, barred: true } },
+    panic: true,
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "an unhealthy engine here is no guess, a barred peer is",
+    endpoints: { g: { health: "unhealthy" }, gp: { peer: {}, barred: true } },
+    decision: "try gp panic",
+  },
+
+  // Panic: too many are suspect for suspicion to be right.
+  {
+    title: "when most peers are suspect, a suspect one with room is taken",
+    endpoints: { g: full, gp: { peer: { suspect: true } } },
+    panic: true,
+    decision: "try gp panic",
+  },
+  {
+    title: "when most peers are suspect, one that is not comes first",
+    endpoints: { g1p: { peer: { suspect: true } }, g2p: { peer: {}, pressure: 0.9 } },
+    panic: true,
+    decision: "try g2p not-local",
+  },
+  {
+    title: "panic overrides suspicion and nothing else",
+    endpoints: {
+      g1p: { peer: { suspect: true, refusal: "draining" } },
+      g2p: { peer: { suspect: true, free: 0 } },
+      g3p: { peer: { suspect: true, refusal: "troubled-there" } },
+    },
+    panic: true,
+    decision: "shed pool-full",
+  },
+  {
+    title: "in panic the less pressed suspect is taken",
+    endpoints: {
+      g1p: { peer: { suspect: true }, pressure: 0.9 },
+      g2p: { peer: { suspect: true }, pressure: 0.1 },
+    },
+    panic: true,
+    decision: "try g2p panic",
+  },
+  {
+    title: "a request with a share panics at nobody's door",
+    endpoints: { gp: { peer: { suspect: true } } },
+    panic: true,
+    share: 0.5,
+    decision: "shed no-endpoint",
+  },
+
+  // Affinity: after a free slot here.
+  {
+    title: "a session's request takes the free slot here, wherever its others went",
+    endpoints: { g: {}, g1p: peer, g2p: peer },
+    session: "player-1",
+    decision: "try g local-first",
+  },
+  {
+    title: "a session has its engine among several free ones here",
+    endpoints: { g1: { inflight: 1, slots: 8 }, g2: { slots: 8 }, g3: { slots: 8 } },
+    session: "player-1",
+    decision: "try g1 affinity",
+  },
+  {
+    title: "another session has another",
+    endpoints: { g1: { inflight: 1, slots: 8 }, g2: { slots: 8 }, g3: { slots: 8 } },
+    session: "player-6",
+    decision: "try g3 affinity",
+  },
+  {
+    title: "a session has its peer when nothing is free here, though another is less pressed",
+    endpoints: { g: full, g1p: { peer: {}, pressure: 0.2 }, g2p: peer },
+    session: "player-3",
+    decision: "try g1p affinity",
+  },
+  {
+    title: "a session's peer that is crowded beyond the others is not insisted on",
+    endpoints: { g: full, g1p: { peer: {}, pressure: 0.6 }, g2p: { peer: {}, pressure: 0.3 } },
+    session: "player-3",
+    decision: "try g2p affinity",
+  },
+  {
+    title: "a session's near peers come before far ones",
+    endpoints: { g: full, g1p: farPeer, g2p: peer },
+    session: "player-3",
+    decision: "try g2p affinity",
+  },
+  {
+    title: "what is wrong here says more than whose session it is",
+    endpoints: { g: { open: "all" }, g1p: peer, g2p: peer },
+    session: "player-3",
+    decision: "try g1p breaker-open-locally",
+  },
+
+  // This host is draining.
+  {
+    title: "a draining host leaves its own free slots and sends new requests to peers",
+    endpoints: { g: {}, gp: peer },
+    elsewhere: true,
+    decision: "try gp draining",
+  },
+  {
+    title: "a draining host queues nothing, and goes a rung down for a peer",
+    endpoints: { g: full, gp: { peer: { free: 0 } }, s: {}, sp: peer },
+    elsewhere: true,
+    decision: "try sp fallback-from-gold",
+  },
+  {
+    title: "a draining host without peers says that it is draining",
+    endpoints: { g: {} },
+    elsewhere: true,
+    decision: "shed draining",
+  },
+  {
+    title: "a draining host whose peers are full says that they are",
+    endpoints: { g: {}, gp: { peer: { free: 0 } } },
+    elsewhere: true,
+    decision: "shed pool-full",
+  },
+
+  // Forwarded by a peer.
+  {
+    title: "a forwarded request takes a free slot of the endpoint that it names",
+    endpoints: { g1: {}, g2: { inflight: 1 } },
+    only: "g2",
+    decision: "try g2 local-only",
+  },
+  {
+    title: "a forwarded request is not queued",
+    endpoints: { g1: full, g2: {} },
+    only: "g1",
+    decision: "shed pool-full",
+  },
+  {
+    title: "a forwarded request is not forwarded again",
+    endpoints: { g: full, gp: peer },
+    only: "gp",
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a forwarded request for an endpoint that is not here any more",
+    endpoints: { g: {} },
+    only: "g9",
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a forwarded request takes no guess",
+    endpoints: { g: { silent: true } },
+    only: "g",
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a forwarded request heeds what its engine asked for",
+    endpoints: { g: { pushedBack: true } },
+    only: "g",
+    decision: "shed pool-full",
+  },
+  {
+    title: "a forwarded stream that would come too late is not started",
+    endpoints: { g: { usualFirstByteMs: 2000, inflight: 1 } },
+    stream: true,
+    only: "g",
+    decision: "shed too-late",
+  },
+  {
+    title: "a forwarded request is attempted once",
+    endpoints: { g: {} },
+    only: "g",
+    tried: { g: "server-error" },
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a forwarded request need not be on this host's ladder",
+    endpoints: { s: {} },
+    ladder: [],
+    only: "s",
+    decision: "try s local-only",
   },
 ];

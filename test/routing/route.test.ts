@@ -6,6 +6,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import { outcomes } from "../../src/fleet/outcome.ts";
 import { admissionRule } from "../../src/routing/admission.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
+import { whyNot } from "../../src/routing/candidates.ts";
 import { explain } from "../../src/routing/explain.ts";
 import type { RoutingRequest, Tried } from "../../src/routing/request.ts";
 import { route } from "../../src/routing/route.ts";
@@ -36,12 +37,16 @@ function situation(each: Omit<RouteCase, "title" | "decision">) {
     model: each.model,
     stream: each.stream ?? false,
     deadline: now + (each.leftMs ?? 1000),
+    share: each.share,
+    session: each.session,
+    elsewhere: each.elsewhere,
+    only: each.only,
   };
   const tried: Tried[] = Object.entries(each.tried ?? {}).map(([endpoint, outcome]) => ({
     endpoint,
     outcome,
   }));
-  return { fleet: fleetOf(endpoints), request, tried };
+  return { fleet: fleetOf(endpoints, each.panic), request, tried };
 }
 
 describe("route", () => {
@@ -100,6 +105,7 @@ describe("route", () => {
 const seen: fc.Arbitrary<Seen> = fc.record({
   inflight: fc.integer({ min: 0, max: 3 }),
   waiting: fc.integer({ min: 0, max: 2 }),
+  sharing: fc.integer({ min: 0, max: 2 }),
   queueLimit: fc.integer({ min: 0, max: 2 }),
   models: fc.constantFrom<"unsaid" | string[]>("unsaid", [], ["m"], ["n"], ["m", "n"]),
   health: fc.constantFrom("ok", "unknown", "unhealthy"),
@@ -110,9 +116,31 @@ const seen: fc.Arbitrary<Seen> = fc.record({
   usualFirstByteMs: fc.integer({ min: 0, max: 2000 }),
   expectedWaitMs: fc.integer({ min: 0, max: 2000 }),
 });
+const seenPeer: fc.Arbitrary<Seen> = fc
+  .tuple(
+    seen,
+    fc.record({
+      far: fc.boolean(),
+      suspect: fc.boolean(),
+      free: fc.integer({ min: -1, max: 2 }),
+      spokenFor: fc.boolean(),
+    }),
+    fc.constantFrom(undefined, "draining", "stale", "troubled-there"),
+  )
+  .map(([own, peer, refusal]) => ({
+    ...own,
+    queueLimit: 0,
+    peer: { ...peer, ...(refusal === undefined ? {} : { refusal }) },
+  }));
 const kinds = Object.keys(outcomes) as (keyof typeof outcomes)[];
 const anySituation: fc.Arbitrary<Omit<RouteCase, "title" | "decision">> = fc.record({
-  endpoints: fc.dictionary(fc.constantFrom("g1", "g2", "s1", "s2", "b1"), seen),
+  endpoints: fc
+    .tuple(
+      fc.dictionary(fc.constantFrom("g1", "g2", "s1", "s2", "b1"), seen),
+      fc.dictionary(fc.constantFrom("gp1", "gp2", "gp3", "sp1", "sp2"), seenPeer),
+    )
+    .map(([local, peers]) => ({ ...local, ...peers })),
+  panic: fc.boolean(),
   ladder: fc.subarray(["gold", "silver", "bronze"] as const),
   stream: fc.boolean(),
   leftMs: fc.integer({ min: -10, max: 2000 }),
@@ -120,10 +148,17 @@ const anySituation: fc.Arbitrary<Omit<RouteCase, "title" | "decision">> = fc.rec
 });
 
 describe("in every situation route", () => {
+  const maybe = <T>(...values: readonly T[]) => fc.option(fc.constantFrom(...values), { nil: undefined });
   const check = (holds: (each: ReturnType<typeof situation>) => void): void => {
     fc.assert(
-      fc.property(anySituation, fc.option(fc.constantFrom("m", "n"), { nil: undefined }), (each, model) => {
-        holds(situation(model === undefined ? each : { ...each, model }));
+      fc.property(anySituation, maybe("m", "n"), maybe(0.1, 0.5, 1), (each, model, share) => {
+        holds(
+          situation({
+            ...each,
+            ...(model === undefined ? {} : { model }),
+            ...(share === undefined ? {} : { share }),
+          }),
+        );
       }),
       { numRuns: 1000 },
     );
@@ -134,7 +169,8 @@ describe("in every situation route", () => {
       const decision = route(request, fleet, tried, now, seededRandom(1));
       if (decision.do !== "try") return;
       const { endpoint } = decision;
-      expect(endpoint.inflight).toBeLessThan(endpoint.spec.slots);
+      if (endpoint.peer === undefined) expect(endpoint.inflight).toBeLessThan(endpoint.spec.slots);
+      else expect(endpoint.peer.freeSlots(now)).toBeGreaterThan(0);
       expect(endpoint.health).not.toBe("unhealthy");
       expect(tried.map((attempt) => attempt.endpoint)).not.toContain(endpoint.spec.name);
       expect(request.ladder.map(({ tier }) => tier)).toContain(endpoint.spec.tier);
@@ -153,6 +189,53 @@ describe("in every situation route", () => {
       expect(endpoint.waiting).toBeLessThan(endpoint.spec.queueLimit);
       expect(endpoint.expectedWaitMs() ?? 0).toBeLessThan(maxWaitMs);
       expect(maxWaitMs).toBe(request.deadline - now);
+    });
+  });
+
+  test("neither tries nor waits where the share is taken, and takes no guess with a share", () => {
+    check(({ fleet, request, tried }) => {
+      const decision = route(request, fleet, tried, now, seededRandom(1));
+      if (decision.do === "shed" || request.share === undefined) return;
+      const { endpoint, because } = decision;
+      const slots = Math.max(1, Math.floor(request.share * endpoint.spec.slots));
+      expect(endpoint.sharing).toBeLessThan(slots);
+      expect(because).not.toBe("panic");
+    });
+  });
+
+  test("decides for a request without a share as if there were none", () => {
+    check(({ fleet, request, tried }) => {
+      const without = { ...request, share: undefined };
+      const nobodyShares = fleetOf(
+        fleet.endpoints.map((endpoint) => ({ ...endpoint, sharing: 0 })),
+        fleet.panic,
+      );
+      const here = route(without, fleet, tried, now, seededRandom(1));
+      const there = route(without, nobodyShares, tried, now, seededRandom(1));
+      expect([here.do, here.because]).toEqual([there.do, there.because]);
+    });
+  });
+
+  test("sends a peer nothing that it, the gossip or the others' share forbids, and a suspect one only in panic", () => {
+    check(({ fleet, request, tried }) => {
+      const decision = route(request, fleet, tried, now, seededRandom(1));
+      if (decision.do === "shed") return;
+      const { peer } = decision.endpoint;
+      if (peer === undefined) return;
+      expect(decision.do).toBe("try");
+      expect(peer.refusal(now)).toBeUndefined();
+      expect(peer.freeSlots(now)).toBeGreaterThan(0);
+      expect(peer.permits()).toBe(true);
+      if (peer.host.suspect) expect([fleet.panic, decision.because]).toEqual([true, "panic"]);
+    });
+  });
+
+  test("never leaves a free slot here for a peer on the same rung", () => {
+    check(({ fleet, request, tried }) => {
+      const decision = route(request, fleet, tried, now, seededRandom(1));
+      if (decision.do !== "try" || decision.endpoint.peer === undefined) return;
+      for (const endpoint of fleet.places(decision.endpoint.spec.tier).local)
+        expect(whyNot(endpoint, request, tried, now)).toBeDefined();
     });
   });
 

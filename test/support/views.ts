@@ -1,9 +1,10 @@
 // Endpoints as routing sees them, written down instead of lived through.
 
+import { hash32 } from "../../src/base/hash32.ts";
 import type { Tier } from "../../src/fleet/endpoint.ts";
-import { tiers } from "../../src/fleet/endpoint.ts";
 import type { EndpointView, Health } from "../../src/fleet/endpoint-state.ts";
 import type { FleetView } from "../../src/fleet/fleet.ts";
+import type { PeerRefusal, PeerView } from "../../src/fleet/peer.ts";
 
 /** What is not said is well, idle and unknown to have been anything else. */
 export interface Seen {
@@ -14,6 +15,7 @@ export interface Seen {
   readonly models?: readonly string[] | "unsaid";
   readonly inflight?: number;
   readonly waiting?: number;
+  readonly sharing?: number;
   readonly health?: Health;
   readonly silent?: boolean;
   readonly barred?: boolean;
@@ -24,15 +26,30 @@ export interface Seen {
   readonly usualFirstByteMs?: number;
   readonly expectedWaitMs?: number;
   readonly lastPick?: number;
+  /** It stands behind another router: what is known of that. */
+  readonly peer?: SeenPeer;
+}
+
+export interface SeenPeer {
+  readonly far?: boolean;
+  readonly suspect?: boolean;
+  readonly refusal?: PeerRefusal;
+  /** Default: its slots less ours in flight. */
+  readonly free?: number;
+  /** Its free slots are others' share. */
+  readonly spokenFor?: boolean;
 }
 
 export function view(name: string, seen: Seen = {}): EndpointView {
   const { tier = "gold", slots = 2, queueLimit = 2, inflight = 0, waiting = 0, open = [] } = seen;
   return {
-    spec: { name, tier, locality: "local", slots, queueLimit },
+    spec: { name, tier, locality: seen.peer === undefined ? "local" : "peer", slots, queueLimit },
+    nameHash: hash32(name),
+    peer: seen.peer && peerView(name, seen.peer, slots - inflight),
     models: seen.models === "unsaid" ? undefined : (seen.models ?? ["m"]),
     inflight,
     waiting,
+    sharing: seen.sharing ?? 0,
     health: seen.health ?? "ok",
     silent: seen.silent ?? false,
     lastPick: seen.lastPick ?? 0,
@@ -46,7 +63,39 @@ export function view(name: string, seen: Seen = {}): EndpointView {
   };
 }
 
-export function fleetOf(endpoints: readonly EndpointView[]): FleetView {
-  const byTier = new Map(tiers.map((tier) => [tier, endpoints.filter(({ spec }) => spec.tier === tier)]));
-  return { endpoints, inTier: (tier) => byTier.get(tier) ?? [] };
+function peerView(name: string, seen: SeenPeer, free: number): PeerView {
+  return {
+    host: {
+      name: `host-of-${name}`,
+      public: "http://10.0.0.1:8010",
+      zone: seen.far ? "far" : "near",
+      boot: "1",
+      suspect: seen.suspect ?? false,
+      draining: seen.refusal === "draining",
+      barredUntil: 0,
+      since: 0,
+    },
+    refusal: () => seen.refusal,
+    freeSlots: () => seen.free ?? free,
+    permits: () => !seen.spokenFor,
+  };
+}
+
+export function fleetOf(endpoints: readonly EndpointView[], panic = false): FleetView {
+  const local = endpoints.filter(({ peer }) => peer === undefined);
+  const peers = endpoints.filter(({ peer }) => peer !== undefined);
+  const inTier = (tier: Tier, all = endpoints) => all.filter(({ spec }) => spec.tier === tier);
+  return {
+    endpoints,
+    local,
+    peers,
+    panic,
+    inTier: (tier) => inTier(tier),
+    places: (tier) => ({
+      local: inTier(tier, local),
+      near: inTier(tier, peers).filter(({ peer }) => peer?.host.zone === "near"),
+      far: inTier(tier, peers).filter(({ peer }) => peer?.host.zone === "far"),
+    }),
+    named: (name) => endpoints.find(({ spec }) => spec.name === name),
+  };
 }

@@ -153,6 +153,29 @@ describe("tierline's own metrics", () => {
     expect(page).toContain('tierline_endpoint_available{endpoint="gold-1/vllm"} 1\n');
   });
 
+  test("show of peers' endpoints those that were used, 64 at most, and no queue or pool of theirs", () => {
+    const registry = createRegistry();
+    const now = 1_000_000;
+    const spec = { name: "here/vllm", tier: "gold", locality: "local", slots: 4, queueLimit: 4 } as const;
+    const fleet = createFleet([{ spec, identity: "1", models: ["m"] }], { name: "here", zone: undefined });
+    const load = { at: 1, inflight: 0, waiting: 0, kvPercent: undefined, firstByteMs: undefined };
+    const engines = [{ name: "e", tier: "gold", models: ["m"], slots: 64, state: "ok", load }] as const;
+    const facts = { public: "http://h:1", zone: undefined, draining: false, upMs: 1e9, intents: undefined };
+    const meet = (name: string): void => {
+      const advert = { ...facts, engines };
+      fleet.setPeer({ name, boot: "1", state: "alive", advert, advertAt: now }, now);
+    };
+    for (let index = 0; index < 100; index += 1) meet(`peer-${index}`);
+    registerFleetGauges(registry, fleet, () => now);
+    expect(registry.expose()).not.toContain("peer-");
+    fleet.named("peer-7/e")?.begin("m", false, fleet.nextPick(), now);
+    expect(registry.expose()).toContain('tierline_inflight{endpoint="peer-7/e"} 1\n');
+    expect(registry.expose()).toContain('tierline_pool_utilization_ratio{tier="gold"} 0\n');
+    expect(registry.expose()).not.toContain('tierline_queue_depth{endpoint="peer-7/e"}');
+    for (const endpoint of fleet.peers) endpoint.begin("m", false, fleet.nextPick(), now);
+    expect(registry.expose().match(/^tierline_inflight\{endpoint="peer-/gm)?.length).toBe(64);
+  });
+
   test.skipIf(!needsTool("promtool"))("are accepted by promtool without a complaint", async () => {
     const promtool = Bun.spawn(["promtool", "check", "metrics"], {
       stdin: new Blob([livedIn()]),

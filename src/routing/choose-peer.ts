@@ -1,0 +1,107 @@
+// Which peer gets a request that finds no free slot here: the session's own, else the less pressed of two that fall by
+// lot, near ones before far ones. Two and not the best of all, since everybody else is choosing by the same news.
+
+import type { Instant } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { Places } from "../fleet/fleet.ts";
+import { byAffinity } from "./affinity.ts";
+import { whyNot } from "./candidates.ts";
+import type { RoutingRequest, Tried } from "./request.ts";
+
+const peerChoiceRule = {
+  /** A far peer is chosen where the near one is more pressed than it by more than this. */
+  nearer: 0.25,
+  /** Lots drawn before everybody is looked at. In a fleet with room the first two will do. */
+  lots: 8,
+} as const;
+
+/** One that nothing stands against; undefined where there is none. */
+export function choosePeer(
+  { near, far }: Places,
+  request: RoutingRequest,
+  tried: readonly Tried[],
+  now: Instant,
+  random: Random,
+): EndpointView | undefined {
+  if (request.session !== undefined) {
+    const { session } = request;
+    const candidates = allOf(near, request, tried, now) ?? allOf(far, request, tried, now);
+    return candidates && byAffinity(candidates, session, now);
+  }
+  const nearOne = lessPressed(near, request, tried, now, random);
+  if (nearOne === undefined) return lessPressed(far, request, tried, now, random);
+  const pressure = nearOne.pressure(now);
+  if (far.length === 0 || pressure <= peerChoiceRule.nearer) return nearOne;
+  const farOne = lessPressed(far, request, tried, now, random);
+  if (farOne === undefined) return nearOne;
+  return pressure > farOne.pressure(now) + peerChoiceRule.nearer ? farOne : nearOne;
+}
+
+/** The less pressed of those that only suspicion stands against. */
+export function chooseSuspect(
+  { near, far }: Places,
+  request: RoutingRequest,
+  tried: readonly Tried[],
+  now: Instant,
+): EndpointView | undefined {
+  let best: EndpointView | undefined;
+  for (const peers of [near, far]) {
+    for (const peer of peers) {
+      if (whyNot(peer, request, tried, now) !== "suspect") continue;
+      if (best === undefined || peer.pressure(now) < best.pressure(now)) best = peer;
+    }
+  }
+  return best;
+}
+
+function allOf(
+  peers: readonly EndpointView[],
+  request: RoutingRequest,
+  tried: readonly Tried[],
+  now: Instant,
+): [EndpointView, ...EndpointView[]] | undefined {
+  let all: [EndpointView, ...EndpointView[]] | undefined;
+  for (const peer of peers) {
+    if (whyNot(peer, request, tried, now) !== undefined) continue;
+    if (all === undefined) all = [peer];
+    else all.push(peer);
+  }
+  return all;
+}
+
+function lessPressed(
+  peers: readonly EndpointView[],
+  request: RoutingRequest,
+  tried: readonly Tried[],
+  now: Instant,
+  random: Random,
+): EndpointView | undefined {
+  let one: EndpointView | undefined;
+  let two: EndpointView | undefined;
+  const lots = peers.length > peerChoiceRule.lots ? peerChoiceRule.lots : 0;
+  for (let lot = 0; lot < lots && two === undefined; lot += 1) {
+    const peer = peers[Math.floor(random() * peers.length)];
+    if (peer === undefined || peer === one || whyNot(peer, request, tried, now) !== undefined) continue;
+    if (one === undefined) one = peer;
+    else two = peer;
+  }
+  if (two === undefined) {
+    // Few peers, or few with room: everybody is looked at, and each of them is as likely to be one of the two.
+    one = undefined;
+    let found = 0;
+    for (const peer of peers) {
+      if (whyNot(peer, request, tried, now) !== undefined) continue;
+      found += 1;
+      const place = found <= 2 ? found - 1 : Math.floor(random() * found);
+      if (place === 0) one = peer;
+      else if (place === 1) two = peer;
+    }
+  }
+  if (one === undefined || two === undefined) return one;
+  const pressure = one.pressure(now);
+  const other = two.pressure(now);
+  // Among equals by lot, or those who come first in every table would get the most.
+  if (pressure === other) return random() < 0.5 ? one : two;
+  return other < pressure ? two : one;
+}

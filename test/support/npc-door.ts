@@ -1,0 +1,69 @@
+// A door behind which there is nothing but scripted intents: enough for the public listener's endpoints of intents.
+
+import pino from "pino";
+import { systemClock } from "../../src/base/clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { createFleet } from "../../src/fleet/fleet.ts";
+import type { Door, DoorSettings } from "../../src/http/door.ts";
+import { createIntentAccount } from "../../src/http/intent-account.ts";
+import { createLifecycle } from "../../src/http/lifecycle.ts";
+import { createRequestAccount } from "../../src/http/request-account.ts";
+import { createArchetypes } from "../../src/intents/archetype.ts";
+import { balancers } from "../../src/routing/balancers/balancers.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { createRegistry } from "../../src/telemetry/registry.ts";
+import { guard, statue } from "./archetypes.ts";
+import { scriptedCache } from "./scripted-cache.ts";
+import type { ScriptedIntents, Table } from "./scripted-intents.ts";
+import { scriptedIntents } from "./scripted-intents.ts";
+
+export interface NpcDoor extends Door {
+  readonly intents: ScriptedIntents;
+  /** Lines of level warn and above. */
+  readonly logged: string[];
+}
+
+const anySla = { ladder: [], firstByteMs: 1000, totalMs: 1000 };
+const anyBalancer = balancers["least-pressure"];
+
+export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = systemClock): NpcDoor {
+  const registry = createRegistry();
+  const metrics = createMetrics(registry);
+  const logged: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line: string) => void logged.push(line) });
+  const settings: DoorSettings = {
+    policy: {
+      sla: { realtime: anySla, interactive: anySla, async: anySla },
+      aliases: new Map(),
+      balancers: { gold: anyBalancer, silver: anyBalancer, bronze: anyBalancer },
+    },
+    bodyLimitBytes: 4_000_000,
+    intentDeadlineMs: 14,
+    authenticate: undefined,
+    corsOrigins: ["http://localhost:3000"],
+    metricsOnPublic: true,
+    authenticateAdmin: undefined,
+    isAdminHost: () => false,
+    ...more,
+  };
+  const lifecycle = createLifecycle();
+  lifecycle.enter("ready");
+  return {
+    clock,
+    random: seededRandom(1),
+    dispatch: () => Promise.reject(new Error("no intent goes this way")),
+    intents: scriptedIntents(createArchetypes([guard, statue]), table),
+    fleet: createFleet([]),
+    caches: { intents: scriptedCache(), results: scriptedCache() },
+    onCacheCleared: () => undefined,
+    lifecycle,
+    account: createRequestAccount(metrics, log, clock),
+    intentAccount: createIntentAccount(metrics),
+    registry,
+    log,
+    logged,
+    // What a test changes in `more` is in force at the next request, as after a reload.
+    settings: () => ({ ...settings, ...more }),
+    printedConfig: () => "",
+  };
+}
