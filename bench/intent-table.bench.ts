@@ -14,6 +14,7 @@ import { newAnswer } from "../src/intents/intent-answer.ts";
 import type { IntentTable } from "../src/intents/intent-table.ts";
 import { createIntentTable } from "../src/intents/intent-table.ts";
 import { encodeTable, restoreTable } from "../src/intents/table-snapshot.ts";
+import { guardOfForty } from "./rig/look-up.ts";
 
 const findBudgetNs = 350;
 /** Half of the 14 ms that an answer has. */
@@ -27,21 +28,7 @@ const part = process.argv[4];
 
 const million = 1_000_000;
 const limits = { maxEntries: million, maxBytes: 2 ** 30 };
-const archetypes = createArchetypes([
-  {
-    name: "guard",
-    prompt: "A castle guard.",
-    actions: ["patrol", "investigate", "attack", "take_cover", "flee", "call_help"],
-    defaultAction: "patrol",
-    pick: "sample",
-    temperature: 0,
-    model: undefined,
-    ttlMs: 1000,
-    staleMs: 10_000,
-    // Codes beyond 32 bits, as of an archetype with many features.
-    features: Array.from({ length: 40 }, (_, index) => ({ kind: "bool", name: `f${index}` })),
-  },
-]);
+const archetypes = createArchetypes([guardOfForty]);
 const guard = first(archetypes);
 const odds = [0.4, 0.3, 0.2, 0.1, 0, 0];
 const now = 1000;

@@ -5,7 +5,6 @@
 
 import { parseArgs } from "node:util";
 import { fetchArchetypes } from "../playground/npc/archetypes.ts";
-import type { MeasureId } from "./budgets.ts";
 import { conclude } from "./rig/conclude.ts";
 import type { IntentWay } from "./rig/intent-ways.ts";
 import { intentWays, postJson } from "./rig/intent-ways.ts";
@@ -19,7 +18,8 @@ import { startSimulatedEngines } from "./rig/simulated-engines.ts";
 import { percentile } from "./rig/statistics.ts";
 import type { Surroundings, Target } from "./rig/targets.ts";
 import { startTarget } from "./rig/targets.ts";
-import type { Contestant, Samples } from "./rig/verdict.ts";
+import type { Samples } from "./rig/verdict.ts";
+import { recorder } from "./rig/verdict.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -53,6 +53,7 @@ const machine = describeMachine();
 stayOnOtherCore();
 
 const samples: Samples = {};
+const record = recorder(samples);
 const command = flags.command?.split(" ");
 const around = (engines: readonly [number, number], config: string): Surroundings => ({
   engines,
@@ -77,12 +78,6 @@ const code = conclude(
   flags.quick,
 );
 process.exit(code);
-
-function record(of: Contestant, measure: MeasureId, value: number): void {
-  samples[of] ??= {};
-  const list = samples[of];
-  list[measure] = [...(list[measure] ?? []), value];
-}
 
 function recordWaits(of: "half-single" | "half-socket" | "hung", { latenciesMs, blindMs }: Waits): void {
   record("tierline", `${of}-p50`, percentile(latenciesMs, 0.5));

@@ -17,6 +17,7 @@ import type { Surroundings, Target, TargetName } from "./rig/targets.ts";
 import { startTarget } from "./rig/targets.ts";
 import { needTools } from "./rig/tools.ts";
 import type { Contestant, Samples } from "./rig/verdict.ts";
+import { recorder } from "./rig/verdict.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -49,6 +50,7 @@ const around: Surroundings = {
   ...(flags.command === undefined ? {} : { command: flags.command.split(" ") }),
 };
 const samples: Samples = {};
+const record = recorder(samples);
 const names = (["tierline", "haproxy", "nginx"] as const).filter((name) =>
   flags.only.split(",").includes(name),
 );
@@ -87,12 +89,6 @@ const code = conclude(
   flags.quick,
 );
 process.exit(code);
-
-function record(of: Contestant, measure: MeasureId, value: number): void {
-  samples[of] ??= {};
-  const list = samples[of];
-  list[measure] = [...(list[measure] ?? []), value];
-}
 
 /** Starts it several times; the last one stays. */
 async function startMeasured(name: TargetName): Promise<Target> {

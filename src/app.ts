@@ -146,10 +146,10 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     const saved = snapshots
       .save(saving.signal)
       .catch((error: unknown) => log.error({ err: error }, "not saved"));
-    const end = await Promise.race([Promise.all([idle, saved]), late.promise]);
+    const which = await Promise.race([Promise.all([idle, saved]), late.promise]);
     for (const stop of stopTimers) stop();
     saving.abort();
-    if (end !== "late" || lifecycle.active === 0) return 0;
+    if (which !== "late" || lifecycle.active === 0) return 0;
     const cut = lifecycle.cutAll();
     log.warn({ cut }, "the drain deadline has passed: what was left has been cut");
     await new Promise<void>((resolve) => systemClock.after(appRule.cutGraceMs, resolve));

@@ -5,11 +5,13 @@ import { Departure } from "../src/base/departure.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { createResultCache } from "../src/dispatch/result-cache.ts";
 import { createFleet } from "../src/fleet/fleet.ts";
+import type { ArchetypeRule } from "../src/intents/archetype.ts";
 import { createArchetypes } from "../src/intents/archetype.ts";
 import { newAnswer } from "../src/intents/intent-answer.ts";
 import { createIntentTable } from "../src/intents/intent-table.ts";
 import { savedIntents, savedResults } from "../src/saved-caches.ts";
 import type { SavedCache } from "../src/snapshots.ts";
+import { guard } from "./support/archetypes.ts";
 import { inference } from "./support/inference.ts";
 import { virtualClock } from "./support/virtual-clock.ts";
 
@@ -24,21 +26,15 @@ function restored(cache: SavedCache, payload: Uint8Array, elapsedMs: number, cou
 }
 
 describe("savedIntents", () => {
-  const guard = {
-    name: "guard",
-    prompt: "A guard.",
+  const small: ArchetypeRule = {
+    ...guard,
     actions: ["patrol", "flee"],
-    defaultAction: "patrol",
-    pick: "best" as const,
-    temperature: 0,
-    model: undefined,
-    ttlMs: 1000,
     staleMs: 0,
-    features: [{ kind: "buckets" as const, name: "threat", edges: [1, 2, 3, 4, 5, 6, 7], unit: undefined }],
+    features: [{ kind: "buckets", name: "threat", edges: [1, 2, 3, 4, 5, 6, 7], unit: undefined }],
   };
   const limits = { maxEntries: 100, maxBytes: 1_000_000 };
 
-  function tableOf(rule = guard) {
+  function tableOf(rule = small) {
     const clock = virtualClock();
     const table = createIntentTable(createArchetypes([rule]), limits, clock.now);
     const archetype = table.archetypes.named("guard");
@@ -65,7 +61,7 @@ describe("savedIntents", () => {
     const { archetype, clock, saved, table } = tableOf();
     table.put(archetype, 0, [1, 0], clock.now());
     const payload = saved.encode(mostBytes);
-    const other = tableOf({ ...guard, actions: ["patrol", "attack"] }).saved;
+    const other = tableOf({ ...small, actions: ["patrol", "attack"] }).saved;
     expect(restored(other, payload, 0)).toBe("foreign-epoch");
     expect(restored(saved, payload.subarray(1), 0)).toBe("damaged");
   });

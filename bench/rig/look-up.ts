@@ -1,6 +1,7 @@
 // What one look-up in the intent table takes, as bench/intent-table.bench.ts has it: hits, in random order.
 
 import { seededRandom } from "../../src/base/random.ts";
+import type { ArchetypeRule } from "../../src/intents/archetype.ts";
 import { createArchetypes } from "../../src/intents/archetype.ts";
 import { createIntentTable } from "../../src/intents/intent-table.ts";
 
@@ -9,23 +10,23 @@ const asks = 500_000;
 const passes = 5;
 const now = 1_000;
 
+/** Codes beyond 32 bits, as of an archetype with many features. */
+export const guardOfForty: ArchetypeRule = {
+  name: "guard",
+  prompt: "A castle guard.",
+  actions: ["patrol", "investigate", "attack", "take_cover", "flee", "call_help"],
+  defaultAction: "patrol",
+  pick: "sample",
+  temperature: 0,
+  model: undefined,
+  ttlMs: 1_000,
+  staleMs: 10_000,
+  features: Array.from({ length: 40 }, (_, index) => ({ kind: "bool", name: `f${index}` })),
+};
+
 /** Nanoseconds each, in the quietest pass of a round: neighbours on the machine add time and never take any away. */
 export function lookUpNs(rounds: number): number[] {
-  const archetypes = createArchetypes([
-    {
-      name: "guard",
-      prompt: "A castle guard.",
-      actions: ["patrol", "investigate", "attack", "take_cover", "flee", "call_help"],
-      defaultAction: "patrol",
-      pick: "sample",
-      temperature: 0,
-      model: undefined,
-      ttlMs: 1_000,
-      staleMs: 10_000,
-      // Codes beyond 32 bits, as of an archetype with many features.
-      features: Array.from({ length: 40 }, (_, index) => ({ kind: "bool", name: `f${index}` })),
-    },
-  ]);
+  const archetypes = createArchetypes([guardOfForty]);
   const [guard] = archetypes.all;
   if (guard === undefined) throw new Error("a set of one archetype has none");
   const table = createIntentTable(archetypes, { maxEntries: 1_000_000, maxBytes: 2 ** 30 }, () => now);

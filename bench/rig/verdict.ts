@@ -11,6 +11,15 @@ export type Contestant = TargetName | "direct";
 /** One figure a round, rounds in order. */
 export type Samples = Partial<Record<Contestant, Partial<Record<MeasureId, number[]>>>>;
 
+/** Adds a figure to those of the rounds before. */
+export const recorder =
+  (samples: Samples) =>
+  (of: Contestant, measure: MeasureId, value: number): void => {
+    samples[of] ??= {};
+    const list = samples[of];
+    list[measure] = [...(list[measure] ?? []), value];
+  };
+
 export interface Verdict {
   readonly budget: Budget;
   /** Of the figure that is judged, round by round. */

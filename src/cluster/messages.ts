@@ -1,6 +1,7 @@
 // The shapes that travel between routers, and whether something that arrived has one of them.
 // How they become bytes, who signed them and how large they may be is for the transport.
 
+import { isRecord } from "../base/is-record.ts";
 import type { Claim, MemberState } from "./claim.ts";
 import { accusersMost, memberStates } from "./claim.ts";
 import { incarnationMost } from "./incarnation.ts";
@@ -144,8 +145,6 @@ function isDigestRow(value: unknown): value is DigestRow {
   return isText(name) && isCount(incarnation) && isCount(weight) && isCount(seq);
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const isList = (value: unknown, most: number): value is readonly unknown[] =>
   Array.isArray(value) && value.length <= most;
 const isText = (value: unknown): value is string =>

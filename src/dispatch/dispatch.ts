@@ -104,12 +104,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   const attempt = (
     request: InferenceRequest,
     endpoint: EndpointState,
+    model: string | undefined,
     tried: readonly Tried[],
     callerLeft: Leaving,
     move: Move,
   ): Promise<CallResult> => {
     const link = parts.linkOf(endpoint);
-    const model = modelAt(endpoint, request);
     const asked: Asked = { path: request.path, model: model ?? "" };
     const shares = request.share !== undefined;
     const wire = engineCall(request, link, model);
@@ -216,7 +216,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         wokenBy = undefined;
 
         const model = modelAt(endpoint, request);
-        const calling = attempt(request, endpoint, tried, callerLeft, move);
+        const calling = attempt(request, endpoint, model, tried, callerLeft, move);
         move.landed();
         const result = await calling;
         const ms = clock.now() - now;

@@ -2,7 +2,9 @@
 // error in it, or with half an answer; the caller gets that as it is, but nobody else should.
 
 import { asBuffer } from "../base/as-buffer.ts";
+import { isRecord } from "../base/is-record.ts";
 import type { InferencePath } from "../engines/dialect.ts";
+import { parseJson } from "../engines/openai-wire.ts";
 
 /** The list that holds the answer. */
 const listOf: Readonly<Record<InferencePath, "choices" | "data">> = {
@@ -16,24 +18,12 @@ const brokenOff: ReadonlySet<unknown> = new Set(["abort", "error", "cancelled", 
 
 /** By a whole parse: marks in the bytes could as well stand in what a character says. */
 export function isWholeAnswer(path: InferencePath, body: Uint8Array): boolean {
-  const root = parsed(body);
-  if (!isObject(root) || (root["error"] ?? null) !== null) return false;
+  const root = parseJson(asBuffer(body).toString("utf8"));
+  if (!isRecord(root) || (root["error"] ?? null) !== null) return false;
   const list = root[listOf[path]];
   return (
     Array.isArray(list) &&
     list.length > 0 &&
-    !list.some((item: unknown) => isObject(item) && brokenOff.has(item["finish_reason"]))
+    !list.some((item: unknown) => isRecord(item) && brokenOff.has(item["finish_reason"]))
   );
 }
-
-function parsed(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(asBuffer(body).toString("utf8"));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

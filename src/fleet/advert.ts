@@ -2,6 +2,7 @@
 // does not look inside; what a fleet makes of it is fleet.ts's business.
 
 import type { Instant } from "../base/clock.ts";
+import { isRecord } from "../base/is-record.ts";
 import type { Tier } from "./endpoint.ts";
 import { tiers } from "./endpoint.ts";
 import type { EndpointState } from "./endpoint-state.ts";
@@ -155,8 +156,6 @@ function readEngine(row: unknown, at: number): AdvertEngine | undefined {
 export const isName = (value: unknown): value is string =>
   typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value);
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 const isTier = (value: unknown): value is Tier => tiers.some((tier) => tier === value);
 const isModelName = (value: unknown): value is string =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.

@@ -1,8 +1,8 @@
 // Reads a request body once, bounded in size and time, and the few members that routing needs.
 
 import type { Clock } from "../base/clock.ts";
+import { isRecord } from "../base/is-record.ts";
 import { isDeeperThan } from "../base/nesting.ts";
-import { isRecord } from "../intents/read-situation.ts";
 import type { BadRequest } from "./errors.ts";
 
 const bodyRule = {

@@ -2,10 +2,11 @@
 // What its features mean is read-situation.ts.
 
 import { hash32 } from "../base/hash32.ts";
+import { isRecord } from "../base/is-record.ts";
 import type { Archetype, Archetypes } from "./archetype.ts";
 import { few, inWords, quoted } from "./in-words.ts";
 import type { ItemError } from "./read-situation.ts";
-import { isRecord, readSituation } from "./read-situation.ts";
+import { readSituation } from "./read-situation.ts";
 
 /** A longer wait is no intent any more. */
 const deadlineMostMs = 10_000;

@@ -1,6 +1,7 @@
 // From the features of a JSON item to the situation code. Hot: one pass over what the caller sent, nothing allocated
 // where it is right.
 
+import { isRecord } from "../base/is-record.ts";
 import type { Archetype } from "./archetype.ts";
 import { bucketOf, complaint } from "./feature.ts";
 import { few, inWords, quoted } from "./in-words.ts";
@@ -42,10 +43,6 @@ export function readSituation(features: unknown, archetype: Archetype): number |
   }
   return code;
 }
-
-/** An object as JSON has it, and no list. */
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function strangerIn(archetype: Archetype, name: string): string {
   const known = [...archetype.places.keys()];

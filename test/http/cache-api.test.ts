@@ -5,22 +5,10 @@ import { Hono } from "hono";
 import { addCacheApi } from "../../src/http/cache-api.ts";
 import { createArchetypes } from "../../src/intents/archetype.ts";
 import { createLog } from "../../src/telemetry/log.ts";
+import { guard } from "../support/archetypes.ts";
 import type { CacheScript } from "../support/scripted-cache.ts";
 import { cacheEntry, scriptedCache } from "../support/scripted-cache.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
-
-const guard = {
-  name: "guard",
-  prompt: "A guard.",
-  actions: ["patrol", "flee"],
-  defaultAction: "patrol",
-  pick: "best" as const,
-  temperature: 0,
-  model: undefined,
-  ttlMs: 1000,
-  staleMs: 10_000,
-  features: [],
-};
 
 function api(scripts: { intents?: CacheScript; results?: CacheScript } = {}) {
   const app = new Hono();

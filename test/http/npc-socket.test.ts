@@ -8,6 +8,7 @@ import { cleanup } from "../support/cleanup.ts";
 import type { ClientAsk } from "../support/frame-client.ts";
 import { decodeAnswers, decodeHeader, encodeAsk } from "../support/frame-client.ts";
 import { hostileFrame } from "../support/hostile-frames.ts";
+import { openStream } from "../support/intent-client.ts";
 import { npcDoor } from "../support/npc-door.ts";
 import { openNpc } from "../support/npc-listener.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
@@ -25,57 +26,7 @@ function house(table: Table, more: Parameters<typeof npcDoor>[1] = {}) {
   return { door, intents: door.intents, npc, url: `${npc.url}/v1/npc/stream` };
 }
 
-interface Client {
-  send(bytes: Uint8Array | string): void;
-  /** The next message, in the order in which they come; rejects when the socket closes instead. */
-  next(): Promise<Uint8Array>;
-  readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
-  readonly protocol: string;
-}
-
-/** Rejects where the upgrade is refused. */
-async function open(
-  url: string,
-  options: { protocols?: string[]; headers?: Record<string, string> } = {},
-): Promise<Client> {
-  const socket = new WebSocket(url.replace("http", "ws"), options);
-  ends({ stop: () => socket.terminate() });
-  const come: Uint8Array[] = [];
-  let changed = Promise.withResolvers<void>();
-  let over = false;
-  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
-    socket.addEventListener("close", ({ code, reason }) => {
-      over = true;
-      changed.resolve();
-      resolve({ code, reason });
-    });
-  });
-  socket.addEventListener("message", ({ data }) => {
-    if (!(data instanceof Uint8Array)) throw new Error("a text message");
-    come.push(data);
-    changed.resolve();
-    changed = Promise.withResolvers();
-  });
-  await new Promise((resolve, reject) => {
-    socket.addEventListener("open", resolve);
-    socket.addEventListener("error", () => reject(new Error("refused")));
-  });
-  return {
-    send: (bytes) => void socket.send(bytes),
-    async next() {
-      for (;;) {
-        const message = come.shift();
-        if (message !== undefined) return message;
-        if (over) throw new Error("closed");
-        await changed.promise;
-      }
-    },
-    closed,
-    get protocol() {
-      return socket.protocol;
-    },
-  };
-}
+const open: typeof openStream = async (url, options) => ends(await openStream(url, options));
 
 const ask = (situation: number, more: Partial<ClientAsk> = {}): ClientAsk => ({
   situation,

@@ -120,12 +120,12 @@ export interface Stream {
   stop(): void;
 }
 
-/** Rejects where the upgrade is refused. */
+/** Rejects where the upgrade is refused. `url`: any of the router's. */
 export async function openStream(
   url: string,
   options: { protocols?: string[]; headers?: Record<string, string> } = {},
 ): Promise<Stream> {
-  const socket = new WebSocket(`${url.replace("http", "ws")}/v1/npc/stream`, options);
+  const socket = new WebSocket(new URL("/v1/npc/stream", url.replace("http", "ws")), options);
   const come: Uint8Array[] = [];
   let changed = Promise.withResolvers<void>();
   let over = false;

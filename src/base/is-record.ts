@@ -1,0 +1,5 @@
+// What JSON calls an object.
+
+/** An object, and no list. */
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
