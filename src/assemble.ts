@@ -20,6 +20,7 @@ import { tiers } from "./fleet/endpoint.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import type { FleetMember } from "./fleet/fleet.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { alone } from "./http/alone.ts";
 import { createAuthenticate } from "./http/auth.ts";
 import type { Door, DoorSettings } from "./http/door.ts";
 import { createIntentAccount } from "./http/intent-account.ts";
@@ -186,6 +187,7 @@ export function assemble(
     dispatch: results.dispatch,
     intents,
     fleet,
+    cluster: alone(loaded.config.host.name),
     caches,
     onCacheCleared,
     lifecycle: createLifecycle(),

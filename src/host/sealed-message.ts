@@ -39,8 +39,6 @@ export interface SealParts {
   readonly name: string;
   /** Read each time: a reload may change them. */
   keys(): SealKeys;
-  /** What is asked for: a request line, and whatever else must not be changed on the way. */
-  readonly subject: string;
   readonly bodyBytesMost: number;
   /** Asks remembered, so that none is let in twice. They are remembered for a minute, those of fast clocks for two. */
   readonly noncesMost: number;
@@ -57,6 +55,11 @@ export interface Opened {
 export interface Asked {
   readonly seal: string;
   readonly nonce: string;
+}
+
+export interface Sealing {
+  /** `subject`: what is asked for, a request line and whatever else must not be changed on the way. */
+  about(subject: string): Seals;
 }
 
 export interface Seals {
@@ -93,8 +96,8 @@ const noBody = new Uint8Array();
 export const randomNonce = (): string => randomBytes(16).toString("hex");
 
 /** @throws TypeError where the fleet or the name is none that a seal can carry: a bug of the caller. */
-export function createSeals(parts: SealParts): Seals {
-  const { fleet, name, keys, subject, bodyBytesMost, noncesMost, clock, nonce: newNonce } = parts;
+export function createSeals(parts: SealParts): Sealing {
+  const { fleet, name, keys, bodyBytesMost, noncesMost, clock, nonce: newNonce } = parts;
   for (const text of [fleet, name]) if (!label.test(text)) throw new TypeError(`cannot be sealed: ${text}`);
 
   // The wall clock is read once, so that no step of it can make a peer's stamp stale or an old message fresh again.
@@ -102,73 +105,77 @@ export function createSeals(parts: SealParts): Seals {
   const nowMs = (): number => Math.floor(clock.now() + aheadOfMonotonicMs);
   const memory = createReplayMemory(noncesMost, nowMs());
 
-  const hmac = (key: Uint8Array, { kind, fleet, from, atMs, nonce }: Stamp, body: Uint8Array): Buffer => {
-    const fields = [kind, String(version), fleet, from, atMs, nonce, subject].map(netstring).join("");
-    return createHmac("sha256", key).update(`${fields}${body.length}:`).update(body).update(",").digest();
+  const about = (subject: string): Seals => {
+    const hmac = (key: Uint8Array, { kind, fleet, from, atMs, nonce }: Stamp, body: Uint8Array): Buffer => {
+      const fields = [kind, String(version), fleet, from, atMs, nonce, subject].map(netstring).join("");
+      return createHmac("sha256", key).update(`${fields}${body.length}:`).update(body).update(",").digest();
+    };
+
+    const seal = (kind: Kind, atMs: number, nonce: string, body: Uint8Array): string => {
+      const stamp = { kind, fleet, from: name, atMs: String(atMs), nonce };
+      const digest = hmac(keys()[0], stamp, body).toString("hex");
+      return `v=${version};fleet=${fleet};from=${name};at=${stamp.atMs};nonce=${nonce};hmac=${digest}`;
+    };
+
+    /** Nothing is hashed for somebody who does not even claim to belong here. */
+    const open = (
+      kind: Kind,
+      text: string | undefined,
+      body: Uint8Array,
+    ): Stamp | { readonly refused: Refused } => {
+      if (body.length > bodyBytesMost) return { refused: "oversize" };
+      const theirVersion = versioned.exec(text ?? "")?.[1];
+      if (theirVersion === undefined) return { refused: "malformed" };
+      if (theirVersion !== String(version)) return { refused: "version" };
+      const [, theirFleet, from, atMs, nonce, digest] = grammar.exec(text ?? "") ?? [];
+      if (theirFleet === undefined || from === undefined || atMs === undefined || nonce === undefined) {
+        return { refused: "malformed" };
+      }
+      if (theirFleet !== fleet) return { refused: "wrong-fleet" };
+      const stamp = { kind, fleet, from, atMs, nonce };
+      const given = Buffer.from(digest ?? "", "hex");
+      const isGood = keys().some((key) => timingSafeEqual(hmac(key, stamp, body), given));
+      return isGood ? stamp : { refused: "wrong-key" };
+    };
+
+    /** Good for this one ask: an answer to another one is as old as that. */
+    const openFor = (
+      asked: string,
+      kind: Kind,
+      text: string | undefined,
+      body: Uint8Array,
+    ): Stamp | { readonly refused: Refused } => {
+      const opened = open(kind, text, body);
+      return "refused" in opened || opened.nonce === asked ? opened : { refused: "replayed" };
+    };
+
+    return {
+      ask(body, aheadMs) {
+        const nonce = newNonce();
+        const atMs = Math.max(0, nowMs() + aheadMs);
+        // Sent back to us it is a replay like any other.
+        memory.judge(nonce, atMs, nowMs());
+        return { seal: seal("ask", atMs, nonce, body), nonce };
+      },
+      openAsk(text, body) {
+        const opened = open("ask", text, body);
+        if ("refused" in opened) return opened;
+        const { from, nonce, atMs } = opened;
+        const verdict = memory.judge(nonce, Number(atMs), nowMs());
+        if (verdict === "fresh") return { from, nonce };
+        if (verdict === "replayed") return { refused: verdict };
+        return { refused: verdict, clock: seal("clock", memory.nearestMs(nowMs()), nonce, noBody) };
+      },
+      answer: (nonce, body) => seal("answer", nowMs(), nonce, body),
+      openAnswer: (text, nonce, body) => openFor(nonce, "answer", text, body),
+      openClock(text, nonce) {
+        const opened = openFor(nonce, "clock", text, noBody);
+        return "refused" in opened ? opened : { aheadMs: Number(opened.atMs) - nowMs() };
+      },
+    };
   };
 
-  const seal = (kind: Kind, atMs: number, nonce: string, body: Uint8Array): string => {
-    const stamp = { kind, fleet, from: name, atMs: String(atMs), nonce };
-    const digest = hmac(keys()[0], stamp, body).toString("hex");
-    return `v=${version};fleet=${fleet};from=${name};at=${stamp.atMs};nonce=${nonce};hmac=${digest}`;
-  };
-
-  /** Nothing is hashed for somebody who does not even claim to belong here. */
-  const open = (
-    kind: Kind,
-    text: string | undefined,
-    body: Uint8Array,
-  ): Stamp | { readonly refused: Refused } => {
-    if (body.length > bodyBytesMost) return { refused: "oversize" };
-    const theirVersion = versioned.exec(text ?? "")?.[1];
-    if (theirVersion === undefined) return { refused: "malformed" };
-    if (theirVersion !== String(version)) return { refused: "version" };
-    const [, theirFleet, from, atMs, nonce, digest] = grammar.exec(text ?? "") ?? [];
-    if (theirFleet === undefined || from === undefined || atMs === undefined || nonce === undefined) {
-      return { refused: "malformed" };
-    }
-    if (theirFleet !== fleet) return { refused: "wrong-fleet" };
-    const stamp = { kind, fleet, from, atMs, nonce };
-    const given = Buffer.from(digest ?? "", "hex");
-    const isGood = keys().some((key) => timingSafeEqual(hmac(key, stamp, body), given));
-    return isGood ? stamp : { refused: "wrong-key" };
-  };
-
-  /** Good for this one ask: an answer to another one is as old as that. */
-  const openFor = (
-    asked: string,
-    kind: Kind,
-    text: string | undefined,
-    body: Uint8Array,
-  ): Stamp | { readonly refused: Refused } => {
-    const opened = open(kind, text, body);
-    return "refused" in opened || opened.nonce === asked ? opened : { refused: "replayed" };
-  };
-
-  return {
-    ask(body, aheadMs) {
-      const nonce = newNonce();
-      const atMs = Math.max(0, nowMs() + aheadMs);
-      // Sent back to us it is a replay like any other.
-      memory.judge(nonce, atMs, nowMs());
-      return { seal: seal("ask", atMs, nonce, body), nonce };
-    },
-    openAsk(text, body) {
-      const opened = open("ask", text, body);
-      if ("refused" in opened) return opened;
-      const { from, nonce, atMs } = opened;
-      const verdict = memory.judge(nonce, Number(atMs), nowMs());
-      if (verdict === "fresh") return { from, nonce };
-      if (verdict === "replayed") return { refused: verdict };
-      return { refused: verdict, clock: seal("clock", memory.nearestMs(nowMs()), nonce, noBody) };
-    },
-    answer: (nonce, body) => seal("answer", nowMs(), nonce, body),
-    openAnswer: (text, nonce, body) => openFor(nonce, "answer", text, body),
-    openClock(text, nonce) {
-      const opened = openFor(nonce, "clock", text, noBody);
-      return "refused" in opened ? opened : { aheadMs: Number(opened.atMs) - nowMs() };
-    },
-  };
+  return { about };
 }
 
 /** Its parts are ASCII or the caller's subject; the length is that of the bytes. */

@@ -3,9 +3,14 @@
 import type { CacheControl, CacheName } from "../base/cache-control.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { MemberState } from "../cluster/claim.ts";
 import type { Dispatch } from "../dispatch/dispatch.ts";
 import type { Intents } from "../dispatch/intents.ts";
+import type { Advert } from "../fleet/advert.ts";
+import type { Clearing } from "../fleet/clearing.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import type { ForwardSeals } from "../host/forwarded.ts";
+import type { Refused } from "../host/sealed-message.ts";
 import type { RoutingPolicy } from "../routing/sla.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Registry } from "../telemetry/registry.ts";
@@ -29,12 +34,35 @@ export interface DoorSettings {
   readonly isAdminHost: (name: string) => boolean;
 }
 
+/** One router of the fleet, as this one holds it. */
+export interface MemberFacts {
+  readonly name: string;
+  readonly isSelf: boolean;
+  readonly state: MemberState;
+  readonly incarnation: number;
+  /** Its newest; undefined where it has said nothing that we understand. */
+  readonly advert: Advert | undefined;
+}
+
+/** The fleet that this router is in; alone, it is one of one. */
+export interface DoorCluster {
+  members(): readonly MemberFacts[];
+  counts(): Readonly<Record<MemberState, number>>;
+  /** Undefined: it is in no fleet, and takes what nobody forwards. */
+  readonly forwarded:
+    | { readonly open: ForwardSeals["open"]; readonly refused: (why: Refused) => void }
+    | undefined;
+  /** Tells all peers what was cleared here. Answers how many there are to hear it. */
+  announce(clearing: Clearing): number;
+}
+
 export interface Door {
   readonly clock: Clock;
   readonly random: Random;
   readonly dispatch: Dispatch;
   readonly intents: Intents;
   readonly fleet: Fleet;
+  readonly cluster: DoorCluster;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;
   /** What was cleared in memory must not come back from the disk. */
   readonly onCacheCleared: (cache: CacheName) => void;

@@ -151,12 +151,11 @@ describe("a change of keys", () => {
       fleet: "fleet",
       name: "gold-1",
       keys: () => keys,
-      subject: "POST /gossip",
       bodyBytesMost: 1000,
       noncesMost: 10,
       clock,
       nonce: randomNonce,
-    });
+    }).about("POST /gossip");
     const sender = sealsOf(clock, { name: "gold-2", keys: ["old-old-old-old!"] });
     expect(receiver.openAsk(sender.ask(body, 0).seal, body)).toHaveProperty("from");
     keys = keyed(["new-new-new-new!"]);

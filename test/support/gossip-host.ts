@@ -40,12 +40,11 @@ export function openGossipHost(options: GossipHostOptions = {}): GossipHost {
     fleet: options.fleet ?? "fleet",
     name: options.name ?? "gold-1",
     keys: () => keys,
-    subject: gossipSubject,
     bodyBytesMost: gossipBounds.bodyBytes,
     noncesMost: gossipBounds.nonces,
     clock,
     nonce: randomNonce,
-  });
+  }).about(gossipSubject);
   const answer = createGossipAnswer({
     seals,
     handle(message) {

@@ -4,6 +4,7 @@ import pino from "pino";
 import { systemClock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { alone } from "../../src/http/alone.ts";
 import type { Door, DoorSettings } from "../../src/http/door.ts";
 import { createIntentAccount } from "../../src/http/intent-account.ts";
 import { createLifecycle } from "../../src/http/lifecycle.ts";
@@ -54,6 +55,7 @@ export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = 
     dispatch: () => Promise.reject(new Error("no intent goes this way")),
     intents: scriptedIntents(createArchetypes([guard, statue]), table),
     fleet: createFleet([]),
+    cluster: alone("gold-1"),
     caches: { intents: scriptedCache(), results: scriptedCache() },
     onCacheCleared: () => undefined,
     lifecycle,

@@ -22,7 +22,6 @@ export function sealsOf(clock: Clock, host: SealedHost = {}): Seals {
     fleet,
     name,
     keys: () => keyBytes,
-    subject: host.subject ?? "POST /gossip",
     bodyBytesMost: host.bodyBytesMost ?? 64 * 1024,
     noncesMost: host.noncesMost ?? 1000,
     clock,
@@ -30,7 +29,7 @@ export function sealsOf(clock: Clock, host: SealedHost = {}): Seals {
       nonces += 1;
       return nonces.toString(16).padStart(32, "0");
     },
-  });
+  }).about(host.subject ?? "POST /gossip");
 }
 
 export function keyed([first, ...others]: readonly [string, ...string[]]): SealKeys {
