@@ -27,6 +27,8 @@ export interface WireClient {
   stats(): PoolCounts;
   /** Cancels what is under way and refuses what comes. */
   close(): void;
+  /** The other end is known to be gone: what is under way fails as unreachable, at once, and what comes is refused. */
+  abandon(why: string): void;
 }
 
 export function createWireClient(
@@ -45,6 +47,7 @@ export function createWireClient(
     },
     stats: pool.counts,
     close: pool.close,
+    abandon: pool.abandon,
   };
 }
 

@@ -81,8 +81,9 @@ export class Connection implements Carrier, ResponseSink {
   }
 
   /** Cancels what it carries, if anything, and closes. */
-  giveUp(): void {
-    this.#exchange?.cancel();
+  /** `fail`: what becomes of the exchange that it carries. */
+  giveUp(fail: (exchange: Exchange) => void): void {
+    if (this.#exchange !== undefined) fail(this.#exchange);
     this.destroy();
   }
 

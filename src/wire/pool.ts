@@ -21,6 +21,8 @@ export interface Pool {
   carry(exchange: Exchange): void;
   counts(): PoolCounts;
   close(): void;
+  /** The same, where the other end is gone: what was under way has failed. */
+  abandon(why: string): void;
 }
 
 interface Waiter {
@@ -124,6 +126,13 @@ export function createPool(diallerOf: (told: Dialler) => () => void, clock: Cloc
     dial();
   };
 
+  const shut = (fail: (exchange: Exchange) => void): void => {
+    closed = true;
+    stopSweep?.();
+    for (const { exchange } of [...waiting]) fail(exchange);
+    for (const connection of [...open]) connection.giveUp(fail);
+  };
+
   return {
     carry(exchange) {
       if (closed) {
@@ -135,11 +144,7 @@ export function createPool(diallerOf: (told: Dialler) => () => void, clock: Cloc
       else connection.carry(exchange);
     },
     counts: () => ({ open: open.size, idle: idle.length, pending, waiting: waiting.length }),
-    close() {
-      closed = true;
-      stopSweep?.();
-      for (const { exchange } of [...waiting]) exchange.cancel();
-      for (const connection of [...open]) connection.giveUp();
-    },
+    close: () => shut((exchange) => exchange.cancel()),
+    abandon: (why) => shut((exchange) => exchange.fail("unreachable", why)),
   };
 }
