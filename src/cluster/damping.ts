@@ -1,41 +1,35 @@
 // A member that comes and goes: what it is held for changes seldom, whatever is claimed of it.
-// Bad news always passes; after three changes within a minute the next good news waits a minute.
+// Bad news always passes, and so does the member's own farewell; the third return within a minute waits a minute.
 
 import type { Instant } from "../base/clock.ts";
 
-export const dampingRule = { windowMs: 60_000, changesMost: 3, holdMs: 60_000 } as const;
+export const dampingRule = { windowMs: 60_000, returnsMost: 2, holdMs: 60_000 } as const;
 
 export interface Damping {
   /** Until when good news must wait; undefined: it may pass. */
   readonly heldUntil: Instant | undefined;
-  /** What the member is held for has changed. */
-  changed(now: Instant): void;
-  /** Good news has come. Answers whether it passes. */
+  /** A member that was suspect or dead is said to be well. Answers whether that passes. */
   admits(now: Instant): boolean;
 }
 
 export function createDamping(): Damping {
-  let changes: Instant[] = [];
+  let returns: readonly Instant[] = [];
   let heldUntil: Instant | undefined;
+
   return {
     get heldUntil() {
       return heldUntil;
     },
-    changed(now) {
-      changes = [...changes.filter((at) => now - at < dampingRule.windowMs), now].slice(
-        -dampingRule.changesMost,
-      );
-    },
     admits(now) {
-      if (heldUntil !== undefined) {
-        if (now < heldUntil) return false;
-        heldUntil = undefined;
-        return true;
+      if (heldUntil !== undefined && now < heldUntil) return false;
+      returns = returns.filter((at) => now - at < dampingRule.windowMs);
+      if (heldUntil === undefined && returns.length >= dampingRule.returnsMost) {
+        heldUntil = now + dampingRule.holdMs;
+        return false;
       }
-      const recent = changes.filter((at) => now - at < dampingRule.windowMs).length;
-      if (recent < dampingRule.changesMost) return true;
-      heldUntil = now + dampingRule.holdMs;
-      return false;
+      heldUntil = undefined;
+      returns = [...returns, now];
+      return true;
     },
   };
 }

@@ -32,6 +32,8 @@ export interface Detector {
   readonly verdicts: Readonly<Record<Verdict["kind"], number>>;
   /** Probes the next one. */
   turn(): void;
+  /** It is new, or back. */
+  add(name: string): void;
   /** Something speaks against it. */
   lookAfter(name: string): void;
   /** It has spoken to us, or is forgotten: what it missed counts no more. */
@@ -121,6 +123,7 @@ export function createDetector(parts: DetectorParts): Detector {
       const who = next();
       if (who !== undefined) void look(who);
     },
+    add: order.add,
     lookAfter(who) {
       if (!parts.running() || accusedByUs(who)) return;
       // With others to ask, at once. Without them only probes a second apart tell a death from a pause.

@@ -116,7 +116,7 @@ export function createGossip(parts: GossipParts): Gossip {
   const counters: GossipCounters = {
     rounds: 0,
     probes: detector.verdicts,
-    rejected: { malformed: 0, version: 0, stopped: 0 },
+    rejected: { malformed: 0, version: 0, stopped: 0, misdirected: 0 },
   };
   const roundOrder = createTurnOrder(membership.others, random);
   let exchanges = 0;
@@ -154,7 +154,10 @@ export function createGossip(parts: GossipParts): Gossip {
     } else if (event.kind === "forgotten") {
       detector.clear(event.member.claim.name);
     } else if (event.kind !== "updated") {
-      dialling.returned(event.member.claim.name);
+      const { name: who } = event.member.claim;
+      dialling.returned(who);
+      roundOrder.add(who);
+      detector.add(who);
     }
   }
 
@@ -205,7 +208,9 @@ export function createGossip(parts: GossipParts): Gossip {
     timeoutMs: number,
     options: { fresh?: boolean; expected?: string | undefined } = {},
   ): Promise<Answer> => {
-    const sent = await transport.send(to, message, { timeoutMs, fresh: options.fresh ?? false });
+    const { expected } = options;
+    const addressed: Message = expected === undefined ? message : { ...message, for: expected };
+    const sent = await transport.send(to, addressed, { timeoutMs, fresh: options.fresh ?? false });
     if ("failed" in sent) return sent;
     const reply = readReply(sent.reply);
     if (reply === undefined) return { failed: "its answer was not understood" };
@@ -213,7 +218,6 @@ export function createGossip(parts: GossipParts): Gossip {
       membership.merge(reply.claims, reply.from.name, clock.now());
       membership.heard(reply.from, clock.now());
     }
-    const { expected } = options;
     if (expected !== undefined && reply.from.name !== expected)
       return { failed: `${reply.from.name} answered at its address` };
     detector.clear(reply.from.name);
@@ -352,9 +356,13 @@ export function createGossip(parts: GossipParts): Gossip {
       const message = readMessage(arrived);
       if (typeof message === "string") return refuse(message);
       if (membership.yielded) return refuse("stopped");
+      if (message.for !== undefined && message.for !== name) return refuse("misdirected");
       membership.merge(message.claims, message.from.name, clock.now());
-      membership.heard(message.from, clock.now());
-      detector.clear(message.from.name);
+      // What is meant for anybody may have been caught and played again: it is no sign of life.
+      if (message.for === name) {
+        membership.heard(message.from, clock.now());
+        detector.clear(message.from.name);
+      }
       if (membership.yielded) return refuse("stopped");
       return replyTo(message);
     },

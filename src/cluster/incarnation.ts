@@ -5,6 +5,9 @@ import type { Random } from "../base/random.ts";
 /** Above this a claim is malformed: nobody could outrank it. Reached by unix milliseconds in the year 144,000. */
 export const incarnationMost = 2 ** 52;
 
+/** In a claim: what is left above is for the member itself to answer in. */
+export const claimIncarnationMost = incarnationMost - 2 ** 40;
+
 /**
  * The first incarnation of a run. The wall clock outranks earlier runs if the disk is lost, the disk if the clock
  * has stepped back; with both gone the router learns from its peers what to outrank.

@@ -12,15 +12,14 @@ import { messageBounds } from "./messages.ts";
 import { createOwnName } from "./own-name.ts";
 import { precedence } from "./precedence.ts";
 import { suspicionMs } from "./suspicion.ts";
+import type { Tellable } from "./telling.ts";
+import { betterThan, digestOf, newest } from "./telling.ts";
 
 export const membershipRule = {
   /** The dead and the gone are remembered so long, so that old news of them is known for old. */
   tombstoneMs: 10 * 60_000,
   /** Whom we have heard so lately is not held for dead because somebody says so. */
   evidenceMs: 2000,
-  /** A change of state is pushed to others so long, and any other change so long. */
-  newsMs: 3000,
-  metaNewsMs: 1000,
 } as const;
 
 export interface MembershipCounters {
@@ -61,15 +60,13 @@ export interface Membership {
   news(now: Instant, most: number): readonly Claim[];
 }
 
-interface Row {
+interface Row extends Tellable {
   claim: Claim;
-  /** As JSON, about. */
-  bytes: number;
+  digest: DigestRow;
   state: MemberState;
   stateSince: Instant;
   metaAt: Instant;
   heardAt: Instant | undefined;
-  /** When the claimed state changed, and when anything did. */
   claimedSince: Instant;
   changedAt: Instant;
   /** Somebody called it dead: no more waiting for confirmations than the least. */
@@ -89,13 +86,22 @@ export function createMembership(
   let yielded = false;
   let leaving = false;
   const ownName = createOwnName();
-  let newestChange = now;
+  /** All but ourselves, the one that changed last behind the others. */
+  const byChange = new Set<Row>();
   let cachedDigest: readonly DigestRow[] | undefined;
   let cachedAll: readonly Row[] | undefined;
   let cachedOthers: readonly string[] | undefined;
 
   const self = newRow(first, now);
   rows.set(first.name, self);
+
+  const changed = (row: Row, at: Instant): void => {
+    row.changedAt = at;
+    cachedDigest = undefined;
+    if (row === self) return;
+    byChange.delete(row);
+    byChange.add(row);
+  };
 
   const replace = (row: Row, claim: Claim, at: Instant): void => {
     if (claim.state !== row.claim.state) {
@@ -104,20 +110,17 @@ export function createMembership(
       cachedOthers = undefined;
     }
     row.claim = claim;
-    row.bytes = bytesOf(claim);
-    row.changedAt = at;
-    newestChange = at;
-    cachedDigest = undefined;
+    row.digest = digestOf(claim);
+    changed(row, at);
   };
 
   /** Moves what the member is held for. Answers whether it changed. */
   const hold = (row: Row, state: MemberState, at: Instant): boolean => {
     if (row.state === state) return false;
     const better = memberStates.indexOf(state) < memberStates.indexOf(row.state);
-    if (better && !row.damping.admits(at)) return false;
+    if (better && row.state !== "left" && !row.damping.admits(at)) return false;
     row.state = state;
     row.stateSince = at;
-    row.damping.changed(at);
     return true;
   };
 
@@ -170,9 +173,8 @@ export function createMembership(
     }
     const row = newRow({ ...heard, state: "alive" }, at);
     rows.set(heard.name, row);
-    newestChange = at;
+    changed(row, at);
     cachedAll = undefined;
-    cachedDigest = undefined;
     cachedOthers = undefined;
     tell({ kind: "joined", member: row });
     if (heard.state === "suspect") {
@@ -240,6 +242,8 @@ export function createMembership(
           const { name, address } = heard;
           tell({ kind: "conflict", name, winner: address, loser: known.address, yielded: false });
         } else if (restarted) {
+          // Its restart says that it is back; that it has spoken up as well would be said of the life that is over.
+          if (judged.state === "alive") hold(row, "alive", at);
           tell({ kind: "restarted", member: row });
         }
         settle(row, heardFrom, at);
@@ -252,19 +256,10 @@ export function createMembership(
   };
 
   const takeMeta = (row: Row, heard: Claim, at: Instant): void => {
-    if (heard.seq <= row.claim.seq || !("meta" in heard)) return;
-    const { state, accusers, why, ...rest } = heard;
-    const { accusers: ours, why: reason } = row.claim;
-    replace(
-      row,
-      {
-        ...rest,
-        state: row.claim.state,
-        ...(ours === undefined ? {} : { accusers: ours }),
-        ...(reason === undefined ? {} : { why: reason }),
-      },
-      at,
-    );
+    const { claim } = row;
+    if (heard.seq <= claim.seq || !("meta" in heard)) return;
+    const nothingBesides = claim.state === "alive" && heard.state === "alive";
+    replace(row, nothingBesides ? heard : judgedAs(claim, heard), at);
     row.metaAt = at;
     tell({ kind: "updated", member: row });
   };
@@ -334,6 +329,7 @@ export function createMembership(
         } else if (at - row.claimedSince >= membershipRule.tombstoneMs) {
           troubled.delete(row);
           rows.delete(claim.name);
+          byChange.delete(row);
           cachedAll = undefined;
           cachedDigest = undefined;
           tell({ kind: "forgotten", member: row });
@@ -353,70 +349,18 @@ export function createMembership(
       self.stateSince = at;
     },
     digest() {
-      cachedDigest ??= [...rows.values()].map(({ claim }) => [
-        claim.name,
-        claim.incarnation,
-        weightOf(claim),
-        claim.seq,
-      ]);
+      cachedDigest ??= Array.from(rows.values(), (row) => row.digest);
       return cachedDigest;
     },
-    betterThan(digest) {
-      const better: { row: Row; claim: Claim; bytes: number }[] = [];
-      let shared = 0;
-      for (const [name, incarnation, weight, seq] of digest) {
-        const row = rows.get(name);
-        if (row === undefined) continue;
-        shared += 1;
-        const { claim, bytes } = row;
-        if (claim.incarnation < incarnation) continue;
-        const newer = claim.incarnation > incarnation || claim.seq > seq;
-        if (newer) better.push({ row, claim, bytes });
-        // Another run of the name may count the same `seq`, so only the same incarnation spares the meta.
-        else if (weightOf(claim) > weight) better.push({ row, claim: bare(claim), bytes: bareBytes });
-      }
-      if (shared < rows.size) {
-        const known = new Set(digest.map(([name]) => name));
-        for (const row of rows.values()) {
-          const { claim, bytes } = row;
-          const gone = claim.state === "dead" || claim.state === "left";
-          if (!gone && !known.has(claim.name)) better.push({ row, claim, bytes });
-        }
-      }
-      better.sort((a, b) => b.row.changedAt - a.row.changedAt);
-      let bytes = 0;
-      const fitting = better.findIndex((one) => {
-        bytes += one.bytes;
-        return bytes > messageBounds.claimBytes;
-      });
-      // One that is too large alone still goes alone: the transport decides, and nothing is stuck behind it.
-      const count = fitting < 0 ? better.length : Math.max(1, fitting);
-      return { claims: better.slice(0, count).map(({ claim }) => claim), more: count < better.length };
-    },
-    news(at, most) {
-      if (at - newestChange >= membershipRule.newsMs) return [self.claim];
-      const fresh = (row: Row): boolean =>
-        row !== self &&
-        (at - row.claimedSince < membershipRule.newsMs || at - row.changedAt < membershipRule.metaNewsMs);
-      const changedState = (row: Row): boolean => at - row.claimedSince < membershipRule.newsMs;
-      const rest = [...rows.values()]
-        .filter(fresh)
-        .sort((a, b) => Number(changedState(b)) - Number(changedState(a)) || b.changedAt - a.changedAt)
-        .slice(0, Math.max(0, most - 1));
-      let bytes = 0;
-      const fitting = rest.filter((row) => {
-        bytes += row.bytes;
-        return bytes <= messageBounds.newsBytes;
-      });
-      return [self.claim, ...fitting.map(({ claim }) => claim)];
-    },
+    betterThan: (digest) => betterThan(rows, digest),
+    news: (at, most) => [self.claim, ...newest(byChange, at, Math.max(0, most - 1))],
   };
 }
 
 function newRow(claim: Claim, now: Instant): Row {
   return {
     claim,
-    bytes: bytesOf(claim),
+    digest: digestOf(claim),
     state: claim.state,
     stateSince: now,
     metaAt: now,
@@ -434,14 +378,16 @@ function withMetaOf(judged: Claim, known: Claim): Claim {
   return "meta" in known ? { ...judged, seq: known.seq, meta: known.meta } : { ...judged, seq: known.seq };
 }
 
-const sameState = (a: Claim, b: Claim): boolean =>
-  a.state === b.state && (a.accusers?.length ?? 0) === (b.accusers?.length ?? 0);
-
-function bare(claim: Claim): Claim {
-  const { meta, ...rest } = claim;
-  return rest;
+/** What it says of itself now, under the judgement that was passed before. */
+function judgedAs({ state, accusers, why }: Claim, heard: Claim): Claim {
+  const { state: _, accusers: __, why: ___, ...rest } = heard;
+  return {
+    ...rest,
+    state,
+    ...(accusers === undefined ? {} : { accusers }),
+    ...(why === undefined ? {} : { why }),
+  };
 }
 
-/** A claim without meta, generously. */
-const bareBytes = 300;
-const bytesOf = (claim: Claim): number => JSON.stringify(claim).length;
+const sameState = (a: Claim, b: Claim): boolean =>
+  a.state === b.state && (a.accusers?.length ?? 0) === (b.accusers?.length ?? 0);

@@ -4,7 +4,7 @@
 import { isRecord } from "../base/is-record.ts";
 import type { Claim, MemberState } from "./claim.ts";
 import { accusersMost, memberStates } from "./claim.ts";
-import { incarnationMost } from "./incarnation.ts";
+import { claimIncarnationMost, incarnationMost } from "./incarnation.ts";
 
 /** The versions that this program understands, least and most. Peers whose ranges overlap talk to each other. */
 export const ourVersions: VersionRange = [1, 1];
@@ -34,6 +34,8 @@ export type DigestRow = readonly [name: string, incarnation: number, weight: num
 interface Envelope {
   readonly v: VersionRange;
   readonly from: Sender;
+  /** Whom it is meant for, where the sender knows: who catches it on its way can play it to nobody else. */
+  readonly for?: string;
   readonly claims: readonly Claim[];
 }
 
@@ -70,8 +72,11 @@ export interface Reply extends Envelope {
 export interface Refusal {
   readonly v: VersionRange;
   readonly kind: "refusal";
-  readonly because: "malformed" | "version" | "stopped";
+  readonly because: "malformed" | "version" | "stopped" | "misdirected";
 }
+
+/** Of one claim: its meta, and as much again for names, addresses, and fields of later versions. */
+const claimChars = 2 * messageBounds.metaBytes;
 
 /** The message, or why it is none. */
 export function readMessage(value: unknown): Message | Refusal["because"] {
@@ -120,7 +125,8 @@ function isReply(value: unknown): value is Reply {
 
 function isEnvelope(value: unknown): value is Record<string, unknown> {
   if (!isRecord(value) || !isList(value["claims"], messageBounds.members)) return false;
-  const from = value["from"];
+  const { from, for: receiver } = value;
+  if (!(receiver === undefined || isText(receiver))) return false;
   return isRecord(from) && isText(from["name"]) && isText(from["boot"]) && isText(from["address"]);
 }
 
@@ -132,17 +138,24 @@ function isClaim(value: unknown): value is Claim {
     isText(boot) &&
     isText(address) &&
     isCount(incarnation) &&
+    // Whoever is spoken of must be able to outrank it, many times over.
+    incarnation <= claimIncarnationMost &&
     isCount(seq) &&
     isState(state) &&
     (accusers === undefined || (isList(accusers, accusersMost) && accusers.every(isText))) &&
-    (why === undefined || isText(why))
+    (why === undefined || isText(why)) &&
+    isLight(value)
   );
 }
 
+/** A claim that fills a message could be told to nobody; what it says beyond what we know travels on with it. */
+const isLight = (claim: Readonly<Record<string, unknown>>): boolean =>
+  JSON.stringify(claim).length <= claimChars;
+
 function isDigestRow(value: unknown): value is DigestRow {
   if (!Array.isArray(value)) return false;
-  const [name, incarnation, weight, seq] = value;
-  return isText(name) && isCount(incarnation) && isCount(weight) && isCount(seq);
+  // By index: five hundred of them come with every message, and taking an array apart by pattern costs three times that.
+  return isText(value[0]) && isCount(value[1]) && isCount(value[2]) && isCount(value[3]);
 }
 
 const isList = (value: unknown, most: number): value is readonly unknown[] =>

@@ -57,7 +57,7 @@ export async function probe(parts: ProbeParts): Promise<Verdict> {
     return { kind: "inconclusive", silentHelpers };
   const others = alone
     ? `${probeRule.missesWithoutHelpers} probes in a row, and nobody else to ask`
-    : `${couldNot} of ${answers.length} helpers could not reach it either`;
+    : `${couldNot} of ${answers.length} others asked could not reach it either`;
   return { kind: "failed", why: `${direct.failed}; ${others}`, silentHelpers };
 }
 

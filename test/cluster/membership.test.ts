@@ -83,6 +83,11 @@ describe("the table tells", () => {
     ["nothing of old meta", [{ seq: 2, meta: "second" }, b], ["joined b"]],
     ["a restart", [b, { boot: "6", incarnation: 11 }], ["joined b", "restarted b", "updated b"]],
     [
+      "a restart after its death once, and not as a refutation too",
+      [b, accused, { ...accused, state: "dead" }, { boot: "6", incarnation: 11 }],
+      ["joined b", "suspected b by c: no answer", "dead b by c: no answer", "restarted b"],
+    ],
+    [
       "a restart elsewhere while it seems alive as a conflict",
       [b, { boot: "6", incarnation: 11, address: "b:2" }],
       ["joined b", "conflict b:2 over b:1", "updated b"],
@@ -134,10 +139,10 @@ test("time that we slept through does not count against a suspect", () => {
   expect(state()).toBe("dead");
 });
 
-test("a member that comes and goes is held down for a minute after its third change, and then comes back", () => {
+test("a member that comes and goes is held down for a minute at its third return, and then comes back", () => {
   const { hear, pass, state, told } = table();
   hear(b);
-  for (const incarnation of [10, 11]) {
+  for (const incarnation of [10, 11, 12]) {
     hear({ ...accused, incarnation });
     pass(1000);
     hear({ incarnation: incarnation + 1 });

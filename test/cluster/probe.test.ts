@@ -113,7 +113,7 @@ describe("a probe", () => {
     const seen = await probe(
       partsOf({ title: "", direct: "silent", helpers: ["cannot", "silent"], verdict: "failed" }),
     );
-    expect(seen).toMatchObject({ why: "no answer; 1 of 2 helpers could not reach it either" });
+    expect(seen).toMatchObject({ why: "no answer; 1 of 2 others asked could not reach it either" });
     const alone = await probe(partsOf({ title: "", direct: "silent", misses: 2, verdict: "failed" }));
     expect(alone).toMatchObject({ why: "no answer; 3 probes in a row, and nobody else to ask" });
   });

@@ -35,6 +35,29 @@ describe("the turn order", () => {
     names.length = 0;
     expect(order.next((name) => names.includes(name))).toBeUndefined();
   });
+
+  test("gives a newcomer a turn in the round that is under way, at any place of it, and only one", () => {
+    const places = new Set<number>();
+    for (let seed = 0; seed < 100; seed += 1) {
+      const names = ["a", "b", "c", "d", "e"];
+      const order = createTurnOrder(() => names, seededRandom(seed));
+      order.next(anybody);
+      names.push("new");
+      order.add("new");
+      order.add("new");
+      const rest = Array.from({ length: 5 }, () => order.next(anybody));
+      expect(rest.filter((name) => name === "new")).toEqual(["new"]);
+      places.add(rest.indexOf("new"));
+    }
+    expect([...places].sort()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test("gives a newcomer no turn of its own where no round is under way: the next has everybody", () => {
+    const names = ["a", "b"];
+    const order = createTurnOrder(() => names, seededRandom(5));
+    order.add("b");
+    expect([order.next(anybody), order.next(anybody)].sort()).toEqual(["a", "b"]);
+  });
 });
 
 test("a shuffle keeps all items, leaves its source alone, and gives each place to each item equally often", () => {

@@ -23,7 +23,7 @@ interface Watched {
 }
 
 /** Three changes, a hold, and whatever bad news came on top. */
-const changesPerMinuteMost = 6;
+const changesPerMinuteMost = 8;
 
 export function createInspector(): (world: World, run: Run) => void {
   const watched = new Map<Run, Watched>();

@@ -42,12 +42,17 @@ describe("a member that crashed in silence", () => {
     test.skipIf(seeds === 0)(
       `is held suspect by all of ${size} within ${suspectMs / 1000} s, and dead within ${deadMs / 1000} s`,
       () => {
-        const suspect = createFigures(`N=${size} suspect everywhere, ms`);
-        const dead = createFigures(`N=${size} dead everywhere, ms`);
+        const doubted = createFigures(`N=${size} crashed: first suspicion, ms`);
+        const suspect = createFigures(`N=${size} crashed: suspect everywhere, ms`, {
+          of: "p99",
+          most: suspectMs,
+        });
+        const dead = createFigures(`N=${size} crashed: dead everywhere, ms`, { of: "worst", most: deadMs });
         for (const seed of seedsOf(seeds, size > 100 ? 5 : size > 10 ? 100 : 1000)) {
           const [world, runs] = scene(seed, size);
           const [victim] = pick(world, runs, 1);
           if (victim === undefined) throw new Error("no victim");
+          const crashedAt = world.now;
           world.crash(victim);
           const rest = runs.filter((run) => run !== victim);
           const stopped = world.until(
@@ -55,11 +60,12 @@ describe("a member that crashed in silence", () => {
             minuteMs,
           );
           const buried = world.until(() => allSee(rest, "dead", [victim]), minuteMs);
+          doubted.add(seed, Math.min(...told(rest, "suspected").map(({ at }) => at - crashedAt)));
           suspect.add(seed, stopped);
           dead.add(seed, stopped === undefined || buried === undefined ? undefined : stopped + buried);
           expect([seed, told(rest, "dead").every(({ who }) => who === victim.name)]).toEqual([seed, true]);
         }
-        report(suspect, dead);
+        report(doubted, suspect, dead);
         expect(suspect.p99, String(suspect)).toBeLessThanOrEqual(suspectMs);
         expect(dead.worst, String(dead)).toBeLessThanOrEqual(deadMs);
       },
@@ -71,7 +77,10 @@ describe("a member that crashed in silence", () => {
 test(
   "a member whose host refuses connections for it is suspect to all of 10 within 1.5 s: one failed exchange is looked into at once",
   () => {
-    const suspect = createFigures("N=10, connections refused, suspect everywhere, ms");
+    const suspect = createFigures("N=10 crashed, connections refused: suspect everywhere, ms", {
+      of: "worst",
+      most: 1500,
+    });
     for (const seed of seedsOf(20, 1000)) {
       const [world, runs] = scene(seed, 10);
       const [victim] = pick(world, runs, 1);
@@ -92,7 +101,7 @@ test(
 test(
   "30 of 100 members that crash at once are dead everywhere within 15 s, and nobody else is",
   () => {
-    const dead = createFigures("N=100, 30 killed, dead everywhere, ms");
+    const dead = createFigures("N=100, 30 killed: dead everywhere, ms");
     for (const seed of seedsOf(1, 20)) {
       const [world, runs] = scene(seed, 100);
       const victims = pick(world, runs, 30);
@@ -114,7 +123,7 @@ test(
 test(
   "both peers of three die at once, and the one that is left says so within 18 s",
   () => {
-    const dead = createFigures("N=3, 2 killed, dead, ms");
+    const dead = createFigures("N=3, 2 killed: dead, ms");
     for (const seed of seedsOf(20, 1000)) {
       const [world, runs] = scene(seed, 3);
       const victims = pick(world, runs, 2);
@@ -141,6 +150,10 @@ describe("nobody is declared dead", () => {
     test(
       `when ${pausing} of ${size} hosts stand still for 4 s, with 1 % loss`,
       () => {
+        const dead = createFigures(`N=${size}, ${pausing} paused for 4 s at 1 % loss: false deaths`, {
+          of: "worst",
+          most: 0,
+        });
         for (const seed of seedsOf(seeds, size === 50 ? 10_000 : 2000)) {
           const [world, runs] = scene(seed, size, { loss: 0.01 });
           const sleepers = pick(world, runs, pausing);
@@ -148,9 +161,11 @@ describe("nobody is declared dead", () => {
           world.advance(4000);
           for (const sleeper of sleepers) world.resume(sleeper);
           world.advance(8000);
-          expect([seed, falseDead(runs)]).toEqual([seed, 0]);
+          dead.add(seed, falseDead(runs));
           expect([seed, allSee(runs, "alive")]).toEqual([seed, true]);
         }
+        report(dead);
+        expect(dead.worst, String(dead)).toBe(0);
       },
       longMs,
     );
@@ -159,7 +174,7 @@ describe("nobody is declared dead", () => {
   test(
     "by a network that loses 25 % of all messages and delays the rest by up to 150 ms",
     () => {
-      const suspicions = createFigures("N=20, 25 % loss, suspicions of a member in a minute");
+      const suspicions = createFigures("N=20, 25 % loss: suspicions of a member in a minute");
       for (const seed of seedsOf(2, 200)) {
         const [world, runs] = scene(seed, 20, { loss: 0.25, jitterMs: 150 });
         world.advance(minuteMs);
@@ -235,7 +250,10 @@ describe("a partition into two halves", () => {
     test(
       `of ${size} that lasts ${forMs / 1000} s is merged within 5 s of its end, without seeds`,
       () => {
-        const merged = createFigures(`N=${size}, split for ${forMs / 1000} s, merged after, ms`);
+        const merged = createFigures(`N=${size}, split for ${forMs / 1000} s: merged after, ms`, {
+          of: "worst",
+          most: 5000,
+        });
         for (const seed of seedsOf(seeds, most)) {
           // All seeds are in one half, and the other half may not call them by hand.
           const [world, runs] = scene(seed, size);
@@ -290,7 +308,7 @@ describe("a link that flaps", () => {
     [5, 1000, 3000],
   ] as const) {
     test(
-      `between two of ${size} (${upMs} ms up, ${downMs} ms down) changes what is held of a member at most 6 times in a minute`,
+      `between two of ${size} (${upMs} ms up, ${downMs} ms down) changes what is held of a member at most 8 times in a minute, and 6 on average`,
       () => {
         for (const seed of seedsOf(2, 200)) {
           const [world, runs] = scene(seed, size);
@@ -310,7 +328,11 @@ describe("a link that flaps", () => {
               const near = changes.filter(
                 (other) => other.who === who && other.at <= at && at - other.at < dampingRule.windowMs,
               );
-              expect([seed, who, near.length]).toEqual([seed, who, Math.min(near.length, 6)]);
+              expect([seed, who, near.length]).toEqual([seed, who, Math.min(near.length, 8)]);
+            }
+            for (const who of new Set(changes.map((change) => change.who))) {
+              const perMinute = changes.filter((change) => change.who === who).length / 5;
+              expect([seed, who, perMinute <= 6]).toEqual([seed, who, true]);
             }
             if (size > 2) expect([seed, changes.length]).toEqual([seed, 0]);
             else expect(changes.length).toBeGreaterThan(0);
@@ -331,9 +353,19 @@ describe("hosts that boot together", () => {
     test.skipIf(seeds === 0)(
       `, ${size} of them${known ? ", that know one another from the last run," : ""} all know one another within 10 s`,
       () => {
-        const joined = createFigures(`N=${size}${known ? " with last-known" : ""}, boot together, ms`);
+        const who = `N=${size} boot together${known ? ", known from the last run" : ""}`;
+        const joined = createFigures(`${who}: all know all, ms`, { of: "worst", most: 10_000 });
+        const callers = createFigures(`${who}: new connections at one seed in its busiest second`, {
+          of: "worst",
+          most: 50,
+        });
         for (const seed of seedsOf(seeds, 3)) {
-          const world = createWorld(seed, { json: false });
+          const perSecond = new Map<string, number>();
+          const connected = (to: string): void => {
+            const second = `${to} ${Math.floor(world.now / 1000)}`;
+            perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
+          };
+          const world = createWorld(seed, { json: false, connected });
           const names = Array.from({ length: size }, (_, index) => `h${index}`);
           const all = names.map((name) => `${name}:8012`);
           const runs = names.map((name) =>
@@ -343,8 +375,10 @@ describe("hosts that boot together", () => {
             seed,
             world.until(() => allSee(runs, "alive"), minuteMs),
           );
+          const atSeeds = [...perSecond].filter(([at]) => /^h[012]:/.test(at));
+          callers.add(seed, Math.max(...atSeeds.map(([, count]) => count)));
         }
-        report(joined);
+        report(joined, callers);
         expect(joined.worst, String(joined)).toBeLessThanOrEqual(10_000);
       },
       longMs,
@@ -376,7 +410,7 @@ describe("a host that comes back", () => {
     test(
       `${title} outranks its ghosts: all see the new run alive within 3 s`,
       () => {
-        const back = createFigures(`back ${title}, ms`);
+        const back = createFigures(`N=10, back ${title}: seen alive everywhere, ms`);
         for (const seed of seedsOf(6, 500)) {
           const [world, runs] = scene(seed, 10);
           const was = runs[5];
@@ -434,7 +468,10 @@ describe("news", () => {
     test.skipIf(seeds === 0)(
       `of a host that leaves is with all of ${size} within ${withinMs} ms at ${100 * loss} % loss, and nobody suspects it`,
       () => {
-        const known = createFigures(`N=${size}, ${100 * loss} % loss, left known, ms`);
+        const known = createFigures(`N=${size}, ${100 * loss} % loss: a leave known everywhere, ms`, {
+          of: "p99",
+          most: withinMs,
+        });
         for (const seed of seedsOf(seeds, size > 100 ? 5 : 200)) {
           const [world, runs] = scene(seed, size, { loss });
           const [leaver] = pick(world, runs, 1);
@@ -463,6 +500,7 @@ describe("news", () => {
     test.skipIf(seeds === 0)(
       `of what each of ${size} publishes every 250 ms is at most ${medianMs} ms old in the median and 2 s in all but 1 %`,
       () => {
+        const news = createFigures(`N=${size}, spoken anew every 250 ms: age of news, ms`);
         for (const seed of seedsOf(seeds, 2)) {
           const [world, runs] = scene(seed, size);
           const publish = (run: Run): void => {
@@ -471,15 +509,12 @@ describe("news", () => {
           };
           for (const run of runs) world.later(250 * world.random(), () => publish(run));
           world.advance(4000);
-          const ages = runs
-            .flatMap((run) => run.gossip.members().map(({ claim }) => world.now - Number(claim.meta)))
-            .sort((a, b) => a - b);
-          const at = (share: number): number => ages[Math.floor(share * ages.length)] ?? Number.NaN;
-          if (longRun)
-            console.log(`N=${size}, age of news: p50 ${Math.round(at(0.5))}, p99 ${Math.round(at(0.99))} ms`);
-          expect(at(0.5)).toBeLessThanOrEqual(medianMs);
-          expect(at(0.99)).toBeLessThanOrEqual(2000);
+          for (const run of runs)
+            for (const { claim } of run.gossip.members()) news.add(seed, world.now - Number(claim.meta));
         }
+        report(news);
+        expect(news.median, String(news)).toBeLessThanOrEqual(medianMs);
+        expect(news.p99, String(news)).toBeLessThanOrEqual(2000);
       },
       longMs,
     );

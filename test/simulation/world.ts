@@ -64,6 +64,8 @@ export interface HostOptions {
   readonly meta?: unknown;
   /** What leaves and what enters, for another version of the program. */
   readonly dialect?: (message: unknown) => unknown;
+  /** What the program above the machine makes of what it hears. */
+  readonly tell?: (event: MembershipEvent) => void;
 }
 
 export interface World {
@@ -95,6 +97,8 @@ export interface WorldOptions {
   readonly faults?: Partial<NetworkFaults>;
   /** Messages travel as JSON and are counted; large fleets go without. */
   readonly json?: boolean;
+  /** A host has spoken for the first time to the one at that address. */
+  readonly connected?: (to: string) => void;
   /** Looks at the run that an event has just touched; throws at what must not be. */
   readonly inspect?: (world: World, run: Run) => void;
 }
@@ -119,6 +123,7 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
   const runs: Run[] = [];
   const byAddress = new Map<string, Run>();
   const refusing = new Set<string>();
+  const met = new Set<string>();
   const blocks = new Set<(from: string, to: string) => boolean>();
 
   const within = (run: Run, action: () => void): void => {
@@ -177,6 +182,10 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
               within(from, () => resolve({ failed: "connection refused" })),
             );
             return;
+          }
+          if (options.connected !== undefined && !met.has(`${from.address} ${address}`)) {
+            met.add(`${from.address} ${address}`);
+            options.connected(address);
           }
           const arrived = travel(dialect(message), from, to);
           within(to, () => {
@@ -242,6 +251,7 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
               who: claim?.name ?? name,
               incarnation: claim?.incarnation ?? 0,
             });
+            host.tell?.(event);
           },
         }),
         told: [],
@@ -284,9 +294,8 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
       try {
         while (queue.step(end));
       } catch (error) {
-        throw new Error(`seed ${seed}, event ${queue.count}, at ${Math.round(queue.now - startMs)} ms`, {
-          cause: error,
-        });
+        const at = `seed ${seed}, event ${queue.count}, at ${Math.round(queue.now - startMs)} ms`;
+        throw new Error(`${at}: ${error instanceof Error ? error.message : error}`, { cause: error });
       }
     },
     until(holds, mostMs) {
