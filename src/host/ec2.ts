@@ -1,8 +1,12 @@
 // What EC2 says of this machine, over IMDSv2: who it is and where it stands. A machine that is none says nothing.
 
 import type { Clock } from "../base/clock.ts";
-import type { WireClient, WireResponse, WireTarget } from "../wire/client.ts";
+import { isRecord } from "../base/is-record.ts";
+import { parseJson } from "../base/parse-json.ts";
+import type { WireClient } from "../wire/client.ts";
 import { createWireClient } from "../wire/client.ts";
+import { readAtMost } from "../wire/read-at-most.ts";
+import { targetOf } from "../wire/target.ts";
 import { WireError } from "../wire/wire-error.ts";
 
 export const ec2Rule = {
@@ -39,16 +43,34 @@ export interface Ec2Metadata {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Where EC2 leaves its mark for every user to read: the first two on Nitro and on bare metal, the last under Xen. */
+const marks: readonly (readonly [file: string, mark: RegExp])[] = [
+  ["/sys/class/dmi/id/sys_vendor", /^Amazon EC2/],
+  ["/sys/class/dmi/id/board_vendor", /^Amazon EC2/],
+  ["/sys/hypervisor/uuid", /^ec2/i],
+];
+
+/**
+ * Whether asking makes sense. Elsewhere nobody answers, and finding that out takes the whole time allowed.
+ * `read`: the text of a file; undefined where it cannot be read.
+ */
+export function mayBeEc2(env: Environment, read: (file: string) => string | undefined): boolean {
+  if (isDisabled(env)) return false;
+  return Boolean(env[endpointVariable]) || marks.some(([file, mark]) => mark.test(read(file) ?? ""));
+}
+
+const endpointVariable = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+
+const isDisabled = (env: Environment): boolean => env["AWS_EC2_METADATA_DISABLED"]?.toLowerCase() === "true";
+
 /** The variables are those of the AWS SDKs. */
 export function createEc2Metadata(env: Environment, clock: Clock): Ec2Metadata {
-  if (env["AWS_EC2_METADATA_DISABLED"]?.toLowerCase() === "true")
-    return unasked("AWS_EC2_METADATA_DISABLED is true");
-  const endpoint = env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] || defaultEndpoint;
-  const target = targetOf(endpoint);
-  if (target === undefined)
-    return unasked(`AWS_EC2_METADATA_SERVICE_ENDPOINT is no http:// address: ${endpoint}`);
+  if (isDisabled(env)) return unasked("AWS_EC2_METADATA_DISABLED is true");
+  const endpoint = env[endpointVariable] || defaultEndpoint;
+  const url = URL.parse(endpoint);
+  if (url?.protocol !== "http:") return unasked(`${endpointVariable} is no http:// address: ${endpoint}`);
   // The caller's time is what counts, and one connection does for everything.
-  const client = createWireClient(target, clock, { connectMs: ec2Rule.startMs, maxConnections: 4 });
+  const client = createWireClient(targetOf(url), clock, { connectMs: ec2Rule.startMs, maxConnections: 4 });
   return metadataOver(client, clock);
 }
 
@@ -64,12 +86,6 @@ const unasked = (why: string): Ec2Metadata => ({
   read: async () => ({ none: why }),
   close() {},
 });
-
-function targetOf(endpoint: string): WireTarget | undefined {
-  const url = URL.parse(endpoint);
-  if (url?.protocol !== "http:") return undefined;
-  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 80) };
-}
 
 interface Token {
   readonly text: string;
@@ -93,7 +109,9 @@ function metadataOver(client: WireClient, clock: Clock): Ec2Metadata {
       const { status, body } = await exchange.response;
       const text = await readAtMost(body, ec2Rule.answerBytes);
       if (text === undefined) exchange.cancel();
-      return text === undefined ? { none: "the answer is too long" } : { status, body: text };
+      return text === undefined
+        ? { none: "the answer is too long" }
+        : { status, body: text.toString("utf8") };
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       return { none: error.code === "cancelled" ? "no answer in time" : error.message };
@@ -136,21 +154,11 @@ function metadataOver(client: WireClient, clock: Clock): Ec2Metadata {
   };
 }
 
-/** Undefined: longer than that. */
-async function readAtMost(body: WireResponse["body"], bytesMost: number): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
-    bytes += chunk.length;
-    if (bytes > bytesMost) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
 /** What becomes a name must look like one: something else may answer at that address, in a laboratory or a hotel. */
 function readIdentity(text: string): Ec2Identity | undefined {
-  const { instanceId, availabilityZone, region } = fieldsOf(text);
+  const document = parseJson(text);
+  if (!isRecord(document)) return undefined;
+  const { instanceId, availabilityZone, region } = document;
   const isRight =
     isMatch(instanceId, /^i-[0-9a-f]{8,32}$/) &&
     isMatch(availabilityZone, /^[a-z0-9-]{1,64}$/) &&
@@ -160,13 +168,3 @@ function readIdentity(text: string): Ec2Identity | undefined {
 
 const isMatch = (value: unknown, pattern: RegExp): value is string =>
   typeof value === "string" && pattern.test(value);
-
-function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const document: unknown = JSON.parse(text);
-    return typeof document === "object" && document !== null ? { ...document } : {};
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return {};
-  }
-}

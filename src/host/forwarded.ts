@@ -14,7 +14,13 @@ export const peerRefusedHeader = "x-tierline-peer-refused";
 /** Of every answer to a forwarded request: how loaded the endpoint is (fleet/load.ts). */
 export const loadHeader = "x-tierline-load";
 
-const forwardedRule = {
+export const forwardedRule = {
+  /**
+   * The receiver's time ends so much sooner than ours, so that its honest word comes before we hang up on it; of a short
+   * time a twentieth.
+   */
+  earlierMs: 10,
+  earlierShare: 0.05,
   /** A minute of what the fastest engine hosts answer; beyond that the oldest are forgotten, and stale. 20 MB. */
   noncesMost: 131_072,
   textMost: 1024,
@@ -97,6 +103,27 @@ export function createForwardSeals({ fleet, name, keys, clock }: ForwardParts): 
     openClock: (requestLine, forwarded, header, nonce) =>
       sealsFor(requestLine, claimOf(forwarded)).openClock(header, nonce),
   };
+}
+
+/** The value of `x-tierline-deadline-ms` in a forwarded request: what its receiver has of the time that is left here. */
+export function forwardedMs(leftMs: number): string {
+  const { earlierMs, earlierShare } = forwardedRule;
+  const theirsMs = leftMs - Math.min(earlierMs, leftMs * earlierShare);
+  // A receiver takes no deadline that has passed, and a tenth of a millisecond is as good as that.
+  return Math.max(0.1, theirsMs).toFixed(1);
+}
+
+/**
+ * Why an answer to a forwarded request is none of the engine's; undefined where it is. Who refuses and tells no load has
+ * never heard of forwarding: another program, or a router that is in no fleet any more.
+ */
+export function refusedThere(
+  status: number,
+  headers: { get(name: string): string | undefined },
+): string | undefined {
+  const refused = headers.get(peerRefusedHeader);
+  if (refused !== undefined) return refused;
+  return status >= 400 && headers.get(loadHeader) === undefined ? "not-forwarded" : undefined;
 }
 
 /** The claim is whatever stands before the seal, which begins with its version. */

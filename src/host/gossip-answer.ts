@@ -1,7 +1,7 @@
 // What the gossip listener answers to one request: opens it, hands over what it says, seals the reply. A stranger learns
 // nothing from it. Knows no socket and no HTTP server.
 
-import { decode, encode, sealHeader } from "./gossip-wire.ts";
+import { bodyType, decode, encode, sealHeader } from "./gossip-wire.ts";
 import type { Refused, Seals } from "./sealed-message.ts";
 
 export interface GossipAnswer {
@@ -34,8 +34,9 @@ export function createGossipAnswer({ seals, handle, refused }: GossipAnswerParts
       return bare(403);
     }
     const reply = encode(await handle(decoded.message, opened.from));
+    if (reply === undefined) throw new RangeError("an answer to gossip is longer than any peer reads");
     const headers = {
-      "content-type": "application/json",
+      "content-type": bodyType,
       [sealHeader]: seals.answer(opened.nonce, reply),
     };
     return { status: 200, headers, body: reply };

@@ -1,4 +1,5 @@
-// Reads the file with the secret of the fleet: one line, or two while it is being changed. No message holds a secret.
+// Reads the file with the secret of the fleet: one line, or two while it is being changed; lines that start with # are
+// skipped. No message holds a secret.
 
 import type { SealKeys } from "./sealed-message.ts";
 
@@ -14,7 +15,7 @@ const hint =
   "one line with the secret of the fleet, such as the output of `openssl rand -hex 32`; during a change two, the one to sign with first";
 
 export function readGossipKeys(text: string): GossipKeysReading {
-  const lines = text.split("\n").map((line) => line.trim());
+  const lines = text.split("\n").map((line) => line.trim().replace(/^#.*/, ""));
   const secrets = lines.filter((line) => line !== "").map((line) => new TextEncoder().encode(line));
   const refuse = (why: string): GossipKeysReading => ({ ok: false, why, hint });
   const [first, ...others] = secrets;

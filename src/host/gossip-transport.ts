@@ -4,9 +4,10 @@
 import type { Clock } from "../base/clock.ts";
 import type { WireClient, WireExchange, WireResponse, WireTarget } from "../wire/client.ts";
 import { createWireClient } from "../wire/client.ts";
+import { readAtMost } from "../wire/read-at-most.ts";
 import type { WireErrorCode } from "../wire/wire-error.ts";
 import { WireError } from "../wire/wire-error.ts";
-import { decode, encode, gossipBounds, gossipPath, sealHeader } from "./gossip-wire.ts";
+import { bodyType, decode, encode, gossipBounds, gossipPath, sealHeader } from "./gossip-wire.ts";
 import type { Refused, Seals } from "./sealed-message.ts";
 
 const transportRule = {
@@ -39,6 +40,21 @@ export type SendFailure =
   | "rejected"
   /** It has too much to do, is no router, or is broken. */
   | "no-answer";
+
+/** Those that people would not know by their code. */
+const failureTexts: Partial<Record<SendFailure, string>> = {
+  refused: "connection refused",
+  unreachable: "no connection",
+  reset: "connection reset",
+  closed: "connection closed",
+  truncated: "answer cut short",
+  late: "no answer in time",
+  rejected: "it turned our message away",
+  "no-answer": "no usable answer",
+};
+
+/** In a few words, for the log and for whoever asks why a member is suspected. */
+export const failureText = (failure: SendFailure): string => failureTexts[failure] ?? failure;
 
 /** `reply` is whatever a host of the fleet said, unjudged. */
 export type Sent = { readonly reply: unknown } | Failed;
@@ -117,7 +133,7 @@ export function createGossipTransport({ seals, clock, refused }: GossipTransport
 
   const post = async (errand: Errand, seal: string, fresh: boolean): Promise<WireResponse> => {
     const headers = [
-      ["content-type", "application/json"],
+      ["content-type", bodyType],
       [sealHeader, seal],
     ] as const;
     const request = { method: "POST", path: gossipPath, headers, body: [errand.body], fresh };
@@ -177,7 +193,7 @@ export function createGossipTransport({ seals, clock, refused }: GossipTransport
       const target = readAddress(address);
       if (target === undefined) return failure("bad-address");
       const body = encode(message);
-      if (body.length > gossipBounds.bodyBytes) return failure("oversize");
+      if (body === undefined) return failure("oversize");
       if (exchanges >= exchangesMost) return failure("busy");
       const peer = peerAt(address, target);
       const errand: Errand = { peer, body, carrier: undefined, late: false };
@@ -211,18 +227,6 @@ export function createGossipTransport({ seals, clock, refused }: GossipTransport
 }
 
 const failure = (failed: SendFailure): Failed => ({ failed });
-
-/** Undefined: longer than that. */
-async function readAtMost(body: WireResponse["body"], bytesMost: number): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
-    bytes += chunk.length;
-    if (bytes > bytesMost) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
 
 /** `host:port` or `[v6]:port`. Peers say where others are, so it may be anything. */
 function readAddress(text: string): WireTarget | undefined {

@@ -1,6 +1,7 @@
 // By which of its addresses other machines see this one, for when nobody has written it down.
 
 import { isIP } from "node:net";
+import { bareHost } from "../base/bare-host.ts";
 
 /** Addresses of examples: nobody has them, so the way there is the way to everywhere. */
 const anywhere = ["198.51.100.1:9", "[2001:db8::1]:9"];
@@ -12,7 +13,7 @@ const anywhere = ["198.51.100.1:9", "[2001:db8::1]:9"];
 export async function ownHost(listening: string, peers: readonly string[]): Promise<string | undefined> {
   if (listening !== "0.0.0.0" && listening !== "::") return listening;
   for (const peer of [...peers, ...anywhere]) {
-    const host = URL.parse(`http://${peer}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
+    const host = bareHost(URL.parse(`http://${peer}`)?.hostname ?? "");
     // Who listens on 0.0.0.0 hears no IPv6.
     const isHeard = listening === "::" ? isIP(host) > 0 : isIP(host) === 4;
     const own = isHeard ? await sourceTowards(host) : undefined;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { startEc2Metadata } from "../../playground/ec2-metadata.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { askEc2Identity, createEc2Metadata, ec2Rule } from "../../src/host/ec2.ts";
+import { askEc2Identity, createEc2Metadata, ec2Rule, mayBeEc2 } from "../../src/host/ec2.ts";
 import { startBlackHole } from "../support/black-hole.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { startRawServer } from "../support/raw-server.ts";
@@ -131,5 +131,29 @@ describe("the metadata of EC2", () => {
   test("hands on what is not there as 404, which is what most of it says most of the time", async () => {
     const ec2 = serving();
     expect(await metadataAt(ec2.url).read(spotPath, 1000)).toMatchObject({ status: 404 });
+  });
+});
+
+describe("mayBeEc2", () => {
+  const files: readonly [string, file: string, text: string, is: boolean][] = [
+    ["Nitro", "/sys/class/dmi/id/sys_vendor", "Amazon EC2\n", true],
+    ["bare metal", "/sys/class/dmi/id/board_vendor", "Amazon EC2\n", true],
+    ["Xen", "/sys/hypervisor/uuid", "ec2e1916-9099-7caf-fd21-012345abcdef\n", true],
+    ["somebody else's Xen", "/sys/hypervisor/uuid", "3c6f0f4e-9099-7caf-fd21-012345abcdef\n", false],
+    ["a workstation", "/sys/class/dmi/id/sys_vendor", "LENOVO\n", false],
+  ];
+  for (const [machine, file, text, is] of files) {
+    test(`is ${is} of ${machine}`, () => {
+      const read = (path: string) => (path === file ? text : undefined);
+      expect(mayBeEc2({}, read)).toBe(is);
+      expect(mayBeEc2({ AWS_EC2_METADATA_DISABLED: "True" }, read)).toBe(false);
+    });
+  }
+
+  test("is true wherever an endpoint is named, and looks at nothing for that", () => {
+    const read = (): string => {
+      throw new Error("looked");
+    };
+    expect(mayBeEc2({ AWS_EC2_METADATA_SERVICE_ENDPOINT: "http://127.0.0.1:1" }, read)).toBe(true);
   });
 });

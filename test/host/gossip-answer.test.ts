@@ -6,6 +6,12 @@ import type { SealedHost } from "../support/seals.ts";
 import { sealsOf } from "../support/seals.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
+const bodyOf = (message: unknown): Uint8Array => {
+  const body = encode(message);
+  if (body === undefined) throw new Error("too long");
+  return body;
+};
+
 function host(receiver: SealedHost = {}) {
   const clock = virtualClock();
   const handled: unknown[] = [];
@@ -31,7 +37,7 @@ describe("the gossip answer", () => {
   test("hands over the message with its sender's name and seals the reply to that ask", async () => {
     const { answer, handled, sender } = host();
     const from = sender();
-    const body = encode({ kind: "ping" });
+    const body = bodyOf({ kind: "ping" });
     const { seal, nonce } = from.ask(body, 0);
     const { status, headers, body: reply } = await answer(seal, body);
     expect(status).toBe(200);
@@ -42,13 +48,14 @@ describe("the gossip answer", () => {
     expect(decode(reply ?? new Uint8Array())).toEqual({ message: { heard: "gold-2" } });
   });
 
-  const body = encode({});
+  const body = bodyOf({});
   const long = new Uint8Array(gossipBounds.bodyBytes + 1);
   const strangers: readonly [string, status: number, why: string, SealedHost, Uint8Array][] = [
     ["a wrong key", 403, "wrong-key", { keys: ["another-secret!!"] }, body],
     ["another fleet", 403, "wrong-fleet", { fleet: "staging" }, body],
     ["too much to say", 413, "oversize", { bodyBytesMost: 1e6 }, long],
     ["no JSON", 403, "malformed", {}, Buffer.from("{")],
+    ["a bomb", 403, "malformed", {}, Bun.zstdCompressSync(new Uint8Array(2 ** 24))],
     ["no UTF-8", 403, "malformed", {}, Buffer.from([0x22, 0xff, 0x22])],
   ];
   for (const [title, status, why, of, bytes] of strangers) {

@@ -13,6 +13,7 @@ describe("the file with the secret of the fleet", () => {
       `\r\n ${first} \r\n\r\n${second}`,
       [first, second],
     ],
+    ["a line that starts with #", `# the new one\n${second}\n#${first}x\n${first}\n`, [second, first]],
     ["sixteen bytes that are fewer characters", "ääääääää", ["ääääääää"]],
   ];
   for (const [title, text, keys] of good) {
@@ -24,6 +25,7 @@ describe("the file with the secret of the fleet", () => {
 
   const bad: readonly [string, text: string, why: string][] = [
     ["nothing", " \n\n", "holds no secret"],
+    ["what the unit hands over where there is no file", "#", "holds no secret"],
     ["a short secret", `${first}\n\nshort-secret\n`, "line 3 is shorter than 16 bytes"],
     ["three secrets", `${first}\n${second}\n${first}x`, "holds 3 lines, and a fleet has one secret or two"],
     ["one secret twice", `${first}\n${first}\n`, "holds the same secret twice"],

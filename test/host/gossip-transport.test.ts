@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { SendFailure } from "../../src/host/gossip-transport.ts";
+import { failureText } from "../../src/host/gossip-transport.ts";
 import { gossipBounds, sealHeader } from "../../src/host/gossip-wire.ts";
 import { startBlackHole } from "../support/black-hole.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -279,4 +280,10 @@ describe("the bounds of a gossip transport", () => {
     }
     expect(transport.counts().peers).toBe(0);
   });
+});
+
+test("a failure is told in words where its code alone would leave people guessing", () => {
+  expect(failureText("refused")).toBe("connection refused");
+  expect(failureText("late")).toBe("no answer in time");
+  expect(failureText("wrong-key")).toBe("wrong-key");
 });
