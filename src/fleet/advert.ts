@@ -1,8 +1,11 @@
 // The advert: what a host says of itself to every other, as plain data in as few bytes as may be. Gossip carries it and
 // does not look inside; what a fleet makes of it is fleet.ts's business.
 
+import { cacheNames } from "../base/cache-control.ts";
 import type { Instant } from "../base/clock.ts";
 import { isRecord } from "../base/is-record.ts";
+import type { ToldClearing } from "./clearings.ts";
+import { clearingsRule } from "./clearings.ts";
 import type { Tier } from "./endpoint.ts";
 import { tiers } from "./endpoint.ts";
 import type { EndpointState } from "./endpoint-state.ts";
@@ -17,8 +20,8 @@ export const advertRule = {
   everyMs: 250,
   everyMsInLargeFleet: 1000,
   enginesMost: 20,
-  /** Characters of model names, all engines together: with them an advert stays below what gossip takes (8 KB). */
-  modelCharsMost: 4096,
+  /** Characters of model names as JSON, all engines together: with them an advert stays below what gossip takes (8 KB). */
+  modelCharsMost: 3584,
   modelNameMost: 256,
   zoneMost: 64,
   addressMost: 300,
@@ -47,14 +50,19 @@ export interface Advert {
   readonly upMs: number;
   readonly intents: { readonly entries: number; readonly epoch: number } | undefined;
   readonly engines: readonly AdvertEngine[];
+  /** What everybody else should clear too; absent: nothing of late. */
+  readonly clearings?: readonly ToldClearing[] | undefined;
+  /** Tiers of which its router has just found all peers full; absent: none. */
+  readonly short?: readonly Tier[] | undefined;
 }
 
-export interface HostFacts extends Pick<Advert, "public" | "zone" | "draining" | "upMs" | "intents"> {
+export interface HostFacts
+  extends Pick<Advert, "public" | "zone" | "draining" | "upMs" | "intents" | "clearings" | "short"> {
   readonly name: string;
 }
 
 /** As it travels. Engines are rows, since 500 hosts repeat every field's name. */
-interface WireAdvert {
+export interface WireAdvert {
   readonly v: number;
   readonly at: number;
   readonly up_ms: number;
@@ -63,6 +71,8 @@ interface WireAdvert {
   readonly draining?: true;
   readonly intents?: readonly [entries: number, epoch: number];
   readonly engines: readonly WireEngine[];
+  readonly clearings?: readonly WireClearing[];
+  readonly short?: readonly Tier[];
 }
 type WireEngine = readonly [
   name: string,
@@ -75,14 +85,22 @@ type WireEngine = readonly [
   firstByteMs: number | null,
   state: EngineState,
 ];
+type WireClearing = readonly [
+  serial: number,
+  cache: string | null,
+  archetype: string | null,
+  prefix: string | null,
+];
 
 export function advertOf(local: readonly EndpointState[], host: HostFacts, now: Instant): WireAdvert {
+  const { clearings = [], short = [] } = host;
   let charsLeft: number = advertRule.modelCharsMost;
   const engines = local.slice(0, advertRule.enginesMost).map((endpoint): WireEngine => {
     const { spec, models = [] } = endpoint;
     const told = models.filter((model) => {
-      if (!isModelName(model) || model.length > charsLeft) return false;
-      charsLeft -= model.length;
+      const chars = JSON.stringify(model).length + 1;
+      if (!isModelName(model) || chars > charsLeft) return false;
+      charsLeft -= chars;
       return true;
     });
     const { inflight, waiting, kvPercent = null, firstByteMs = null } = endpoint.load(now);
@@ -99,8 +117,17 @@ export function advertOf(local: readonly EndpointState[], host: HostFacts, now: 
     ...(host.draining ? { draining: true } : {}),
     ...(host.intents === undefined ? {} : { intents: [host.intents.entries, host.intents.epoch] }),
     engines,
+    ...(clearings.length === 0 ? {} : { clearings: clearings.map(wireClearing) }),
+    ...(short.length === 0 ? {} : { short }),
   };
 }
+
+const wireClearing = ({ serial, clearing }: ToldClearing): WireClearing => [
+  serial,
+  clearing.cache ?? null,
+  clearing.archetype ?? null,
+  clearing.prefix ?? null,
+];
 
 function stateOf(endpoint: EndpointState, now: Instant): EngineState {
   if (endpoint.health === "unhealthy") return "unhealthy";
@@ -114,16 +141,21 @@ function stateOf(endpoint: EndpointState, now: Instant): EngineState {
 /** Undefined where it is no advert that we understand; an engine that we cannot read costs only itself. */
 export function readAdvert(value: unknown): Advert | undefined {
   if (!isRecord(value)) return undefined;
-  const { v, at, up_ms, public: address, zone, draining, intents, engines } = value;
+  const { v, at, up_ms, public: address, zone, draining, intents, engines, clearings, short } = value;
   if (!isCount(v) || v > advertRule.version) return undefined;
   if (!isTime(at) || !isTime(up_ms) || !isAddress(address)) return undefined;
   if (!(zone === undefined || isZone(zone)) || !Array.isArray(engines)) return undefined;
+  const told = Array.isArray(clearings) ? clearings.slice(0, clearingsRule.toldMost) : [];
+  const cleared = told.flatMap((row) => readClearing(row) ?? []);
+  const shortOf = Array.isArray(short) ? tiers.filter((tier) => short.includes(tier)) : [];
   return {
     public: address,
     zone,
     draining: draining === true,
     upMs: up_ms,
     intents: readIntents(intents),
+    ...(cleared.length === 0 ? {} : { clearings: cleared }),
+    ...(shortOf.length === 0 ? {} : { short: shortOf }),
     engines: engines.slice(0, advertRule.enginesMost).flatMap((row) => readEngine(row, at) ?? []),
   };
 }
@@ -152,9 +184,21 @@ function readEngine(row: unknown, at: number): AdvertEngine | undefined {
   return { name, tier, models: named, slots, state: known, load };
 }
 
-/** What configuration allows as the name of a host or an engine: it becomes a label and a header. */
+/** A cache that we do not know we do not have. */
+function readClearing(row: unknown): ToldClearing | undefined {
+  if (!Array.isArray(row)) return undefined;
+  const [serial, cacheName, archetype, prefix]: unknown[] = row.map((part: unknown) => part ?? undefined);
+  const cache = cacheNames.find((name) => name === cacheName);
+  if (!isTime(serial) || serial === 0 || cache !== cacheName) return undefined;
+  if (!isStartOrNone(archetype) || !isStartOrNone(prefix)) return undefined;
+  return { serial, clearing: { cache, archetype, prefix } };
+}
+
+/** Of a host or an engine; configuration allows no other: it becomes a label and a header. */
+export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 export const isName = (value: unknown): value is string =>
-  typeof value === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value);
+  typeof value === "string" && namePattern.test(value);
 
 const isTier = (value: unknown): value is Tier => tiers.some((tier) => tier === value);
 const isModelName = (value: unknown): value is string =>
@@ -165,4 +209,7 @@ const isZone = (value: unknown): value is string =>
 const isAddress = (value: unknown): value is string =>
   typeof value === "string" &&
   value.length <= advertRule.addressMost &&
-  /^https?:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/.test(value);
+  isPort(/^https?:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value)?.[1]);
+const isPort = (digits: string | undefined): boolean => Number(digits) > 0 && Number(digits) < 65_536;
+const isStartOrNone = (value: unknown): value is string | undefined =>
+  value === undefined || (typeof value === "string" && value.length <= clearingsRule.prefixCharsMost);

@@ -12,6 +12,7 @@ import type { Outcome } from "./outcome.ts";
 import { outcomeRow } from "./outcome.ts";
 import type { PeerEndpoint, PeerView } from "./peer.ts";
 import { refusalOf, slotsBehind } from "./peer.ts";
+import { createPushBack } from "./push-back.ts";
 import { createSilence, quietLimitMs } from "./silence.ts";
 import { slowStartWeight } from "./slow-start.ts";
 
@@ -44,8 +45,8 @@ export interface EndpointView {
   readonly peer: PeerView | undefined;
   /** Refused or reset moments ago. */
   barred(now: Instant): boolean;
-  /** Said itself that it is full, and the time it asked for has not passed. */
-  pushedBack(now: Instant): boolean;
+  /** Said itself that it is full, and the time it asked for has not passed. `shares`: for who may hold only a share. */
+  pushedBack(now: Instant, shares?: boolean): boolean;
   breakerAdmits(model: string, now: Instant): boolean;
   /** The worst over the models. */
   breakerState(now: Instant): BreakerState;
@@ -59,9 +60,6 @@ export interface EndpointView {
 
 export const endpointRule = {
   barMs: 300,
-  /** A busy answer without a time in it. Doubles while it goes on. */
-  pushBackMs: 100,
-  pushBackMostMs: 1000,
   /** Engine gauges older than this are unknown. */
   gaugesStaleMs: 3000,
   /** Share of the newest outcome in the running share of failures, and how fast that is forgotten. */
@@ -94,13 +92,15 @@ export function createEndpointState(
   let listedModels: readonly string[] | undefined;
   let health: Health = "unknown";
   let inflight = 0;
+  let calls = 0;
   let inflightStreams = 0;
   let waiting = 0;
   let sharing = 0;
   let lastPick = 0;
   let barredUntil = 0;
-  let pushedBackUntil = 0;
-  let pushBacksInARow = 0;
+  const pushBack = createPushBack();
+  /** Of requests that may hold only a share. */
+  const sharePushBack = createPushBack();
   let backSince: Instant | undefined;
   let gauges: EngineGauges = {};
   let gaugesAt = Number.NEGATIVE_INFINITY;
@@ -135,8 +135,13 @@ export function createEndpointState(
   const peer: PeerView | undefined = behind && {
     host: behind.host,
     refusal: (now) => refusalOf(behind, now),
-    freeSlots: (now) => Math.floor(slotsBehind(spec.slots, behind.host, now) - usedByOthers(now) - inflight),
+    freeSlots: (now) => Math.floor(spec.slots - usedByOthers(now) - inflight),
     permits: () => behind.load.permits(spec.slots, inflight),
+    joining(now) {
+      const slots = slotsBehind(spec.slots, behind.host, now);
+      if (slots >= spec.slots) return false;
+      return slots - usedByOthers(now) - inflight < 1 || !behind.load.permits(slots, inflight);
+    },
   };
 
   /** The engine's own word, while it is fresh. */
@@ -155,6 +160,10 @@ export function createEndpointState(
     get inflight() {
       return inflight;
     },
+    /** All that were ever begun from here. */
+    get calls() {
+      return calls;
+    },
     get waiting() {
       return waiting;
     },
@@ -170,8 +179,9 @@ export function createEndpointState(
     get lastPick() {
       return lastPick;
     },
-    barred: (now: Instant) => now < barredUntil || (behind !== undefined && now < behind.host.barredUntil),
-    pushedBack: (now: Instant) => now < pushedBackUntil,
+    barred: (now: Instant) => now < barredUntil || behind?.bar.barred(now) === true,
+    pushedBack: (now: Instant, shares = false) =>
+      pushBack.active(now) || (shares && sharePushBack.active(now)),
     breakerAdmits: (model: string, now: Instant) => allClosed || (breakerKnown(model)?.admits(now) ?? true),
     breakerState(now: Instant): BreakerState {
       let worst: BreakerState = "closed";
@@ -210,6 +220,8 @@ export function createEndpointState(
         firstByteMs: firstByteMs === undefined ? undefined : Math.round(firstByteMs),
       };
     },
+    /** What a peer's router said last of it; undefined where that is stale, or it is an engine of this host. */
+    said: (now: Instant): Load | undefined => behind?.load.known(now),
     firstByteMs: latency.firstByteMs,
     expectedWaitMs(): number | undefined {
       const holdMs = latency.holdMs();
@@ -220,6 +232,7 @@ export function createEndpointState(
 
     begin(model: string, stream: boolean, pick: number, now: Instant, shares = false): void {
       inflight += 1;
+      calls += 1;
       if (shares) sharing += 1;
       if (stream) inflightStreams += 1;
       lastPick = pick;
@@ -243,17 +256,16 @@ export function createEndpointState(
       }
       if (bars) barredUntil = now + endpointRule.barMs;
       // A router that refuses or resets does so for all its engines.
-      if (bars && behind !== undefined) behind.host.barredUntil = barredUntil;
-      if (load) {
-        const asked = outcome.retryAfterMs ?? endpointRule.pushBackMs;
-        const grown = Math.max(asked, endpointRule.pushBackMs * 2 ** Math.min(pushBacksInARow, 10));
-        pushedBackUntil = now + Math.min(grown, endpointRule.pushBackMostMs);
-        pushBacksInARow += 1;
-      } else if (outcome.kind === "ok") {
-        pushBacksInARow = 0;
+      if (bars) behind?.bar.bar(endpointRule.barMs, now);
+      // Another router may have room for everybody but those who hold no more than a share.
+      const ofShare = behind !== undefined && outcome.shares === true;
+      if (load) (ofShare ? sharePushBack : pushBack).pushed(outcome.retryAfterMs, now);
+      else if (outcome.kind === "ok") {
+        pushBack.answered();
+        if (ofShare) sharePushBack.answered();
       }
       // Who was stopped before an answer says nothing about answers.
-      const troubled = failure !== undefined || load === true;
+      const troubled = failure !== undefined || (load === true && !ofShare);
       if (troubled || answered === true) noteTrouble(troubled, now);
       const change = breakerOf(outcome.model).record(outcome.kind, now, random);
       if (change === "opened") allClosed = false;
@@ -285,6 +297,7 @@ export function createEndpointState(
     },
     /** What a peer's router said with an answer. */
     told(load: Load, now: Instant): void {
+      behind?.bar.heard(load.at, now);
       behind?.load.hinted(load, inflight, now);
     },
     /** What a peer's router told everybody. */
@@ -292,6 +305,7 @@ export function createEndpointState(
       if (behind === undefined) return;
       if (behind.state !== "ok" && state === "ok") backSince = now;
       behind.state = state;
+      behind.bar.heard(load.at, now);
       behind.load.announced(load, inflight, now);
     },
     setModels(next: readonly string[]): void {

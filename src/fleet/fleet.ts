@@ -7,6 +7,7 @@ import type { EndpointState, EndpointView } from "./endpoint-state.ts";
 import { createEndpointState } from "./endpoint-state.ts";
 import type { PeerFacts, PeerTable } from "./peer-table.ts";
 import { createPeerTable } from "./peer-table.ts";
+import { createShortage } from "./shortage.ts";
 
 /** The endpoints of one tier, by how far away they are. */
 export interface Places<Endpoint extends EndpointView = EndpointView> {
@@ -46,6 +47,10 @@ export interface Fleet extends FleetView {
    * its address stay. True where endpoints came or went.
    */
   setPeer(facts: PeerFacts, now: Instant): boolean;
+  /** A request of ours found no room among peers of that tier. */
+  missed(tier: Tier, now: Instant): void;
+  /** The tiers in which that happened a moment ago. */
+  short(now: Instant): readonly Tier[];
   /** When the last host that served the model went away, where that is within living memory. */
   servedUntil(model: string): Instant | undefined;
 }
@@ -72,6 +77,7 @@ export function createFleet(
   home: Home = { name: "", zone: undefined },
 ): Fleet {
   const peerTable: PeerTable = createPeerTable(home.name);
+  const shortage = createShortage();
   let local: readonly EndpointState[] = [];
   let endpoints: readonly EndpointState[] = [];
   let localByName = new Map<string, EndpointState>();
@@ -134,6 +140,8 @@ export function createFleet(
       if (changed) arrange();
       return changed;
     },
+    missed: shortage.missed,
+    short: shortage.of,
     servedUntil: peerTable.servedUntil,
   };
 }

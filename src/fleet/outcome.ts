@@ -21,6 +21,8 @@ export const outcomes = {
   "server-error": { failure: "remote" },
   garbage: { failure: "remote" },
   truncated: { failure: "remote" },
+  /** Another router does not let this one request through: its limits are others than ours. */
+  declined: {},
   refused: { failure: "local", bars: true, evacuation: true },
   unreachable: { failure: "local", bars: true, evacuation: true },
   reset: { failure: "local", bars: true, evacuation: true },

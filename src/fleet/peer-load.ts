@@ -30,8 +30,8 @@ export interface PeerLoad {
   useless(now: Instant): boolean;
 }
 
-/** Answers how many of an endpoint's free slots are ours, by the lot that the news carries. */
-export type ShareOf = (free: number, slots: number, lot: number) => number;
+/** Answers how many of an endpoint's free slots are ours, by the time that the news carries. */
+export type ShareOf = (free: number, slots: number, at: number) => number;
 
 export function createPeerLoad(shareOf: ShareOf): PeerLoad {
   let last: Load | undefined;
@@ -42,8 +42,8 @@ export function createPeerLoad(shareOf: ShareOf): PeerLoad {
   /** The last that everybody was told, and those of ours that it counts: in their place there may be others. */
   let news: Load | undefined;
   let ownInNews = 0;
-  /** Undefined: not worked out yet, for it costs a look at every router. */
-  let share: number | undefined;
+  /** Of this news, by the slots that count; worked out where it is asked for, since it costs a look at every router. */
+  const shares = new Map<number, number>();
   let granted = 0;
 
   const take = (load: Load, own: number, now: Instant): boolean => {
@@ -62,7 +62,7 @@ export function createPeerLoad(shareOf: ShareOf): PeerLoad {
       news = load;
       // What we sent and its host had perhaps not seen yet is part of our share of this news already.
       ownInNews = ownIncluded;
-      share = undefined;
+      shares.clear();
       granted = 0;
     },
     hinted(load, own, now) {
@@ -79,9 +79,11 @@ export function createPeerLoad(shareOf: ShareOf): PeerLoad {
     },
     permits(slots, own) {
       if (own < granted) return true;
+      let share = shares.get(slots);
       if (share === undefined) {
         const used = news === undefined ? slots * peerLoadRule.neutral : news.inflight + news.waiting;
         share = shareOf(Math.floor(slots - used), slots, news?.at ?? 0);
+        shares.set(slots, share);
       }
       return own < ownInNews + share;
     },

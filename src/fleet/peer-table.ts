@@ -3,10 +3,13 @@
 import type { Instant } from "../base/clock.ts";
 import { hash32 } from "../base/hash32.ts";
 import type { Advert, AdvertEngine } from "./advert.ts";
-import { isName } from "./advert.ts";
-import type { EndpointSpec } from "./endpoint.ts";
+import { advertEveryMs, isName } from "./advert.ts";
+import type { EndpointSpec, Tier } from "./endpoint.ts";
+import { tiers } from "./endpoint.ts";
 import type { EndpointState } from "./endpoint-state.ts";
 import { createEndpointState } from "./endpoint-state.ts";
+import type { HostBar } from "./host-bar.ts";
+import { createHostBar } from "./host-bar.ts";
 import { newsShare } from "./news-share.ts";
 import type { PeerEndpoint } from "./peer.ts";
 import { createPeerLoad } from "./peer-load.ts";
@@ -41,16 +44,19 @@ export interface PeerTable {
   servedUntil(model: string): Instant | undefined;
 }
 
+const nobody: ReadonlySet<number> = new Set();
+
 interface Peer {
   readonly host: PeerEndpoint["host"];
+  readonly bar: HostBar;
   endpoints: ReadonlyMap<string, EndpointState>;
 }
 
 export function createPeerTable(home: string): PeerTable {
   const peers = new Map<string, Peer>();
   const homeHash = hash32(home);
-  /** Everybody who may send: the hashes of all names, ours among them. */
-  const routers = new Set([homeHash]);
+  /** Who wants more of a tier than it gets: the hashes of their names. */
+  const short = new Map(tiers.map((tier) => [tier, new Set<number>()]));
   const goneHosts = new Map<string, Instant>();
   const goneModels = new Map<string, Instant>();
   let byName = new Map<string, EndpointState>();
@@ -68,11 +74,15 @@ export function createPeerTable(home: string): PeerTable {
     panic = eligible * 2 < peers.size;
   };
 
+  const setShort = (hash: number, of: readonly Tier[] = []): void => {
+    for (const [tier, hashes] of short) hashes[of.includes(tier) ? "add" : "delete"](hash);
+  };
+
   const remove = (name: string, now: Instant): boolean => {
     const peer = peers.get(name);
     if (peer === undefined) return false;
     peers.delete(name);
-    routers.delete(hash32(name));
+    setShort(hash32(name));
     remember(goneHosts, name, now);
     for (const { models } of peer.endpoints.values())
       for (const model of models ?? []) remember(goneModels, model, now);
@@ -94,14 +104,13 @@ export function createPeerTable(home: string): PeerTable {
       zone: advert?.zone,
       suspect: false,
       draining: false,
-      barredUntil: 0,
       since: now - upMs,
     };
-    return { host, endpoints: new Map() };
+    return { host, bar: createHostBar(), endpoints: new Map() };
   };
 
   const endpointAt = (peer: Peer, engine: AdvertEngine): EndpointState => {
-    const { host } = peer;
+    const { host, bar } = peer;
     const name = `${host.name}/${engine.name}`;
     const spec: EndpointSpec = {
       name,
@@ -117,10 +126,18 @@ export function createPeerTable(home: string): PeerTable {
     }
     const hostHash = hash32(host.name);
     const nameHash = hash32(name);
-    const load = createPeerLoad((free, slots, lot) =>
-      newsShare(free, slots, routers, homeHash, hostHash, nameHash ^ lot),
-    );
-    return createEndpointState(spec, engine.models, { host, load, state: engine.state });
+    const load = createPeerLoad((free, slots, at) => {
+      const news = { free, slots, at, host: hostHash, endpoint: nameHash };
+      const others = short.get(endpoint.spec.tier) ?? nobody;
+      return newsShare(news, others, homeHash, advertEveryMs(peers.size + 1));
+    });
+    const endpoint: EndpointState = createEndpointState(spec, engine.models, {
+      host,
+      bar,
+      load,
+      state: engine.state,
+    });
+    return endpoint;
   };
 
   return {
@@ -142,19 +159,21 @@ export function createPeerTable(home: string): PeerTable {
       // Before its first advert nothing can be sent to it, but it may send.
       if (host?.public === "" && advert !== undefined) peer = undefined;
       let changed = another && remove(name, now);
-      if (another || peer === undefined) {
+      const isNew = another || peer === undefined;
+      if (isNew || peer === undefined) {
         if (peers.size >= peerTableRule.hostsMost) return changed;
         peer = meet(facts, now);
         peers.set(name, peer);
-        routers.add(hash32(name));
       }
+      const { suspect, draining } = peer.host;
       peer.host.suspect = state === "suspect";
       if (advert !== undefined) {
         peer.host.draining = advert.draining;
+        setShort(hash32(name), advert.short);
         if (peer.host.zone !== advert.zone) changed = true;
         peer.host.zone = advert.zone;
         const before = peer.endpoints;
-        const tiersBefore = new Map([...before].map(([each, { spec }]) => [each, spec.tier]));
+        const tiersBefore = new Map(before.entries().map(([each, { spec }]) => [each, spec.tier]));
         const after = new Map<string, EndpointState>();
         for (const engine of advert.engines) {
           const endpoint = endpointAt(peer, engine);
@@ -167,7 +186,8 @@ export function createPeerTable(home: string): PeerTable {
           after.entries().every(([each, { spec }]) => tiersBefore.get(each) === spec.tier);
         changed ||= !same;
       }
-      count();
+      // Not at each of the hundreds of adverts a second of a large fleet.
+      if (isNew || suspect !== peer.host.suspect || draining !== peer.host.draining) count();
       if (changed) rebuild();
       return changed;
     },

@@ -2,6 +2,7 @@
 // comes by gossip; what our calls to it meet is endpoint-state.ts's, as for any endpoint.
 
 import type { Instant } from "../base/clock.ts";
+import type { HostBar } from "./host-bar.ts";
 import type { EngineState } from "./load.ts";
 import type { PeerLoad } from "./peer-load.ts";
 import { slowStartWeight } from "./slow-start.ts";
@@ -15,8 +16,6 @@ export interface PeerHost {
   readonly boot: string;
   readonly suspect: boolean;
   readonly draining: boolean;
-  /** Refused or reset moments ago, at whichever of its endpoints: they share a listener. */
-  readonly barredUntil: Instant;
   /** Since when it serves: a joiner gets its share little by little. */
   readonly since: Instant;
 }
@@ -28,19 +27,23 @@ export type PeerRefusal = "draining" | "stale" | "troubled-there";
 export interface PeerView {
   readonly host: Readonly<PeerHost>;
   refusal(now: Instant): PeerRefusal | undefined;
-  /** By its word and what we have sent since; at most what a joiner may get by now. */
+  /** By its word and what we have sent since. */
   freeSlots(now: Instant): number;
   /** Whether one more is within our share of what its host told everybody. */
-  permits(): boolean;
+  permits(now: Instant): boolean;
+  /** Whether one more is above what a joiner gets by now while others have room. */
+  joining(now: Instant): boolean;
 }
 
 export interface PeerEndpoint {
   readonly host: { -readonly [Field in keyof PeerHost]: PeerHost[Field] };
+  /** Of all endpoints of the host: they share a listener. */
+  readonly bar: HostBar;
   readonly load: PeerLoad;
   state: EngineState;
 }
 
-/** Slots that a peer's endpoint has for us, a joiner's fewer. */
+/** Slots that a peer's endpoint has for whoever has a choice, a joiner's fewer. */
 export const slotsBehind = (slots: number, host: Readonly<PeerHost>, now: Instant): number =>
   Math.max(1, Math.floor(slots * slowStartWeight(host.since, now)));
 

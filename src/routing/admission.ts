@@ -26,6 +26,10 @@ export function canAnswerIn(endpoint: EndpointView, stream: boolean, leftMs: num
 export const shareFull = (endpoint: EndpointView, share: number): boolean =>
   endpoint.sharing >= shareOf(endpoint.spec.slots, share);
 
+/** Waiters are owed the next slots, whatever the pressure says. */
+export const isPressed = (endpoint: EndpointView, pressureBelow: number, now: Instant): boolean =>
+  endpoint.waiting > 0 || endpoint.pressure(now) >= pressureBelow;
+
 /** However small the share, one slot is in it. */
 const shareOf = (slots: number, share: number): number => Math.max(1, Math.floor(share * slots));
 

@@ -12,6 +12,15 @@ const affinityRule = {
   easy: 0.25,
 } as const;
 
+/** Where it would be if nobody were pressed. */
+export function homeOf(endpoints: readonly [EndpointView, ...EndpointView[]], session: string): EndpointView {
+  const sessionHash = hash32(session);
+  let best = endpoints[0];
+  for (const endpoint of endpoints)
+    if (mix32(sessionHash, endpoint.nameHash) > mix32(sessionHash, best.nameHash)) best = endpoint;
+  return best;
+}
+
 export function byAffinity(
   candidates: readonly [EndpointView, ...EndpointView[]],
   session: string,

@@ -5,6 +5,7 @@ import type { AwayReason, Exclusion } from "./decision.ts";
 const awayReasons: Readonly<Record<Exclusion, AwayReason>> = {
   full: "peer-less-pressed",
   "share-full": "peer-less-pressed",
+  pressed: "peer-less-pressed",
   "pushed-back": "peer-less-pressed",
   "too-slow": "peer-less-pressed",
   "breaker-open": "breaker-open-locally",
@@ -19,6 +20,7 @@ const awayReasons: Readonly<Record<Exclusion, AwayReason>> = {
   stale: "not-local",
   "troubled-there": "not-local",
   suspect: "not-local",
+  joining: "not-local",
   "spoken-for": "not-local",
 };
 

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
-import { canAnswerIn, shareFull } from "./admission.ts";
+import { canAnswerIn, isPressed, shareFull } from "./admission.ts";
 import type { Exclusion } from "./decision.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
 
@@ -36,13 +36,16 @@ export function whyNot(
   if (endpoint.silent) return "silent";
   if (endpoint.barred(now)) return "barred";
   if (!endpoint.breakerAdmits(model, now)) return "breaker-open";
-  if (endpoint.pushedBack(now)) return "pushed-back";
+  if (endpoint.pushedBack(now, request.share !== undefined)) return "pushed-back";
   if (!canAnswerIn(endpoint, request.stream, request.deadline - now, now)) return "too-slow";
   if (request.share !== undefined && shareFull(endpoint, request.share)) return "share-full";
+  if (request.pressureBelow !== undefined && isPressed(endpoint, request.pressureBelow, now))
+    return "pressed";
   if (peer === undefined) return endpoint.inflight >= endpoint.spec.slots ? "full" : undefined;
   if (peer.freeSlots(now) < 1) return "full";
-  if (!peer.permits()) return "spoken-for";
-  return peer.host.suspect ? "suspect" : undefined;
+  if (!peer.permits(now)) return "spoken-for";
+  if (peer.host.suspect) return "suspect";
+  return peer.joining(now) ? "joining" : undefined;
 }
 
 /**

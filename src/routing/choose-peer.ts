@@ -5,8 +5,9 @@ import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
 import type { Places } from "../fleet/fleet.ts";
-import { byAffinity } from "./affinity.ts";
+import { byAffinity, homeOf } from "./affinity.ts";
 import { whyNot } from "./candidates.ts";
+import type { Exclusion } from "./decision.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
 
 const peerChoiceRule = {
@@ -18,7 +19,7 @@ const peerChoiceRule = {
 
 /** One that nothing stands against; undefined where there is none. */
 export function choosePeer(
-  { near, far }: Places,
+  { local, near, far }: Places,
   request: RoutingRequest,
   tried: readonly Tried[],
   now: Instant,
@@ -26,8 +27,9 @@ export function choosePeer(
 ): EndpointView | undefined {
   if (request.session !== undefined) {
     const { session } = request;
-    const candidates = allOf(near, request, tried, now) ?? allOf(far, request, tried, now);
-    return candidates && byAffinity(candidates, session, now);
+    const isDoor = local.length === 0;
+    const nearOne = ofSession(near, session, isDoor, request, tried, now);
+    return nearOne ?? ofSession(far, session, isDoor, request, tried, now);
   }
   const nearOne = lessPressed(near, request, tried, now, random);
   if (nearOne === undefined) return lessPressed(far, request, tried, now, random);
@@ -38,8 +40,9 @@ export function choosePeer(
   return pressure > farOne.pressure(now) + peerChoiceRule.nearer ? farOne : nearOne;
 }
 
-/** The less pressed of those that only suspicion stands against. */
-export function chooseSuspect(
+/** The least pressed of those that only this stands against. */
+export function chooseDespite(
+  exclusion: "suspect" | "joining",
   { near, far }: Places,
   request: RoutingRequest,
   tried: readonly Tried[],
@@ -48,27 +51,43 @@ export function chooseSuspect(
   let best: EndpointView | undefined;
   for (const peers of [near, far]) {
     for (const peer of peers) {
-      if (whyNot(peer, request, tried, now) !== "suspect") continue;
+      if (whyNot(peer, request, tried, now) !== exclusion) continue;
       if (best === undefined || peer.pressure(now) < best.pressure(now)) best = peer;
     }
   }
   return best;
 }
 
-function allOf(
+/**
+ * From a door without an engine of the tier a session goes home although the free slots there are others' share: it has
+ * no other place, and names spread sessions whatever the news. Who is merely full here is one of the herd.
+ */
+function ofSession(
   peers: readonly EndpointView[],
+  session: string,
+  isDoor: boolean,
   request: RoutingRequest,
   tried: readonly Tried[],
   now: Instant,
-): [EndpointView, ...EndpointView[]] | undefined {
-  let all: [EndpointView, ...EndpointView[]] | undefined;
+): EndpointView | undefined {
+  const ready: EndpointView[] = [];
+  const well: EndpointView[] = [];
   for (const peer of peers) {
-    if (whyNot(peer, request, tried, now) !== undefined) continue;
-    if (all === undefined) all = [peer];
-    else all.push(peer);
+    const exclusion = whyNot(peer, request, tried, now);
+    if (exclusion === undefined) ready.push(peer);
+    if (isDoor && (exclusion === undefined || isMerelyBusy(peer, exclusion))) well.push(peer);
   }
-  return all;
+  const [first, ...others] = well;
+  const home = first && homeOf([first, ...others], session);
+  if (home !== undefined && whyNot(home, request, tried, now) === "spoken-for") ready.push(home);
+  const [one, ...more] = ready;
+  return one && byAffinity([one, ...more], session, now);
 }
+
+/** It will have room again: a session is to come back to it then. */
+const isMerelyBusy = ({ peer }: EndpointView, exclusion: Exclusion): boolean =>
+  peer?.host.suspect === false &&
+  (exclusion === "full" || exclusion === "spoken-for" || exclusion === "pushed-back");
 
 function lessPressed(
   peers: readonly EndpointView[],

@@ -1,5 +1,5 @@
-// The answers of routing (the fourth, `defer`, comes with the async lane), and the closed list of their reasons. A reason goes to the log, the metric label
-// and the response header, so "why did this go there?" is one look-up.
+// The four answers of routing, and the closed list of their reasons. A reason goes to the log, the metric label and the
+// response header, so "why did this go there?" is one look-up.
 
 import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
@@ -24,7 +24,8 @@ export type TryReason =
   | "panic";
 export type WaitReason = "local-full";
 export type ShedReason = "pool-full" | "queue-full" | "too-late" | "no-endpoint" | "draining";
-export type Reason = TryReason | WaitReason | ShedReason;
+export type DeferReason = "deferred";
+export type Reason = TryReason | WaitReason | ShedReason | DeferReason;
 
 export type Decision =
   | { readonly do: "try"; readonly endpoint: EndpointView; readonly because: TryReason }
@@ -35,7 +36,9 @@ export type Decision =
       readonly because: WaitReason;
       readonly maxWaitMs: number;
     }
-  | Shed;
+  | Shed
+  /** The async lane takes it. */
+  | { readonly do: "defer"; readonly because: DeferReason };
 
 export interface Shed {
   readonly do: "shed";
@@ -55,10 +58,14 @@ export type Exclusion =
   | "pushed-back"
   | "too-slow"
   | "share-full"
+  /** Too busy for work that yields to everybody. */
+  | "pressed"
   | "full"
   /** Of a peer: its host leaves, was not heard of for long, or says itself that the engine takes nothing. */
   | PeerRefusal
-  /** Of a peer: gossip doubts it. The last to be looked at, so that nothing else stands against it. */
+  /** Of a peer: gossip doubts it, and nothing worse stands against it. */
   | "suspect"
+  /** Of a peer: it has room, but is so new that others who have some come first. Nothing else stands against it. */
+  | "joining"
   /** Of a peer: its free slots are other routers' share. */
   | "spoken-for";

@@ -10,7 +10,7 @@ import { route } from "./route.ts";
 
 export interface Explanation {
   readonly decision: {
-    readonly do: "try" | "wait" | "shed";
+    readonly do: "try" | "wait" | "shed" | "defer";
     readonly because: string;
     readonly endpoint?: string;
     readonly tier?: string;
@@ -29,7 +29,7 @@ export function explain(
   random: Random,
 ): Explanation {
   const decision = route(request, fleet, [], now, random);
-  const chosen = decision.do === "shed" ? undefined : decision.endpoint;
+  const chosen = "endpoint" in decision ? decision.endpoint : undefined;
   const rungOf = (tier: string): number => request.ladder.findIndex((rung) => rung.tier === tier);
   const chosenRung = chosen === undefined ? -1 : rungOf(chosen.spec.tier);
 
@@ -48,6 +48,7 @@ export function explain(
     const { because, retryAfterMs } = decision;
     return { decision: { do: "shed", because, retry_after_ms: retryAfterMs }, candidates };
   }
+  if (decision.do === "defer") return { decision, candidates };
   const { because, endpoint } = decision;
   const place = { endpoint: endpoint.spec.name, tier: endpoint.spec.tier };
   if (decision.do === "try") return { decision: { do: "try", because, ...place }, candidates };

@@ -29,7 +29,7 @@ export function createLeftover(request: RoutingRequest, tried: readonly Tried[],
   let freeInMs: number | undefined;
   let guess: Guess | undefined;
   // After a failure there is no second guess, or a dead fleet would see every request twice.
-  const mayGuess = tried.length === 0 && request.share === undefined;
+  const mayGuess = tried.length === 0 && request.share === undefined && request.pressureBelow === undefined;
 
   return {
     get refusal() {
@@ -49,8 +49,8 @@ export function createLeftover(request: RoutingRequest, tried: readonly Tried[],
         freeInMs = Math.min(freeInMs ?? Number.POSITIVE_INFINITY, waitMs);
       } else if (exclusion === "too-slow") {
         refusal = "too-late";
-      } else if (exclusion === "share-full") {
-        // Its room is part of the share, so there is nothing to wait in.
+      } else if (exclusion === "share-full" || exclusion === "pressed") {
+        // Its room is part of the share, so there is nothing to wait in; and who yields to all never waits in one.
         refusal = "pool-full";
       } else if (mayGuess) {
         const rank = guessRank(exclusion);
@@ -68,7 +68,7 @@ const isFull = ({ peer }: EndpointView, exclusion: Exclusion): boolean =>
 /** Whatever we think of it ourselves; what others say of a peer is not for guessing. */
 function hasRoom({ inflight, spec, peer }: EndpointView, now: Instant): boolean {
   if (peer === undefined) return inflight < spec.slots;
-  return !peer.host.suspect && peer.freeSlots(now) >= 1 && peer.permits();
+  return !peer.host.suspect && peer.freeSlots(now) >= 1 && peer.permits(now);
 }
 
 function fullReason({ spec, waiting }: EndpointView): ShedReason {

@@ -16,6 +16,13 @@ export interface RoutingRequest {
    * or in its waiting room; at least one. Whoever asks so has another answer at hand, so that a guess is never worth it.
    */
   readonly share?: number | undefined;
+  /** Above 0 and at most 1: only endpoints with less pressure will do, at once or not at all. For work that yields to all. */
+  readonly pressureBelow?: number | undefined;
+  /**
+   * The async lane would take it on the bronze rung: how long that is likely to need, where the caller waits for it; 0
+   * where the caller takes a job in the place of an answer. Undefined: it is not for the lane.
+   */
+  readonly laneMs?: number | undefined;
   /** Whose requests should meet again at one endpoint, for the sake of its prefix cache: a player, a conversation. */
   readonly session?: string | undefined;
   /** This host is draining and takes nothing new: only peers will do. Not for what a peer has forwarded. */

@@ -1,5 +1,5 @@
-// The whole policy. No I/O, no clock of its own, no hidden state: fallback, retry, local-first, peers and shedding are
-// answers of this one function.
+// The whole policy. No I/O, no clock of its own, no hidden state: fallback, retry, local-first, peers, the async lane
+// and shedding are answers of this one function.
 
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
@@ -10,7 +10,7 @@ import { admissionRule, retryAfterMs, worthWaiting } from "./admission.ts";
 import { byAffinity } from "./affinity.ts";
 import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
-import { choosePeer, chooseSuspect } from "./choose-peer.ts";
+import { chooseDespite, choosePeer } from "./choose-peer.ts";
 import type { AwayReason, Decision, Shed, ShedReason, TryReason } from "./decision.ts";
 import type { Leftover } from "./leftover.ts";
 import { createLeftover } from "./leftover.ts";
@@ -38,6 +38,7 @@ export function route(
   });
 
   for (const { tier, balance } of request.ladder) {
+    if (tier === laneTier && laneTakes(request, leftMs)) return { do: "defer", because: "deferred" };
     const places = fleet.places(tier);
     let ready: [EndpointView, ...EndpointView[]] | undefined;
     let room: EndpointView | undefined;
@@ -61,15 +62,17 @@ export function route(
       return attempt(balance(ready, now, random), tier, "local-first");
     }
 
-    if (places.near.length + places.far.length > 0) {
-      const peer = choosePeer(places, request, tried, now, random);
+    if (places.near.length + places.far.length > 0 && !(room !== undefined && isBounced(tried))) {
+      const peer =
+        choosePeer(places, request, tried, now, random) ??
+        chooseDespite("joining", places, request, tried, now);
       // What is wrong here says more than whose session it is.
       const wellHere = away === "peer-less-pressed" || away === "not-local";
       if (peer !== undefined)
         return attempt(peer, tier, session !== undefined && wellHere ? "affinity" : away);
       // Whoever asks for a share has another answer at hand, and needs nobody who is doubted.
-      if (fleet.panic && request.share === undefined) {
-        const suspect = chooseSuspect(places, request, tried, now);
+      if (fleet.panic && request.share === undefined && request.pressureBelow === undefined) {
+        const suspect = chooseDespite("suspect", places, request, tried, now);
         if (suspect !== undefined) return { do: "try", endpoint: suspect, because: "panic" };
       }
       left ??= createLeftover(request, tried, now);
@@ -112,6 +115,29 @@ function routeForwarded(
   const full = exclusion === "full" || exclusion === "share-full" || exclusion === "pushed-back";
   const refusal = full ? "pool-full" : exclusion === "too-slow" ? "too-late" : "no-endpoint";
   return shed(refusal, endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs, random);
+}
+
+/** The rung on which the async lane stands. */
+const laneTier: Tier = "bronze";
+
+const laneTakes = ({ laneMs }: RoutingRequest, leftMs: number): boolean =>
+  laneMs !== undefined && laneMs < leftMs;
+
+/** Whether nobody is asked before the lane. */
+export const beginsInLane = ({ ladder, laneMs }: RoutingRequest): boolean =>
+  laneMs !== undefined && ladder[0]?.tier === laneTier;
+
+/** Whether the lane is what is left to a request whose attempts are used up. */
+export const endsInLane = (request: RoutingRequest, now: Instant): boolean =>
+  request.ladder.some(({ tier }) => tier === laneTier) && laneTakes(request, request.deadline - now);
+
+const routeRule = { bouncesMost: 2 } as const;
+
+/** So many peers had no room after all that the news must be old: a place in our own room is surer than one more of them. */
+function isBounced(tried: readonly Tried[]): boolean {
+  let bounces = 0;
+  for (const { outcome } of tried) if (outcome === "busy") bounces += 1;
+  return bounces >= routeRule.bouncesMost;
 }
 
 /** `otherwise` is the reason where the rung is the first and the attempt as well. */

@@ -83,6 +83,18 @@ describe("an advert", () => {
     expect(said(fleet, bare)?.engines[0]?.models).toEqual([]);
     expect(said(fleet, { ...bare, draining: true })?.draining).toBe(true);
     expect(said(createFleet([]))?.engines).toEqual([]);
+    expect(said()).not.toHaveProperty("short");
+  });
+
+  test("says of which tiers its router is short, and of those that a reader does not know nothing is understood", () => {
+    expect(said(twoEngines(), { ...host, short: ["silver"] })?.short).toEqual(["silver"]);
+    const wire = advertOf([], host, now);
+    expect(readAdvert({ ...wire, short: ["bronze", "copper", "gold", 7, "gold"] })?.short).toEqual([
+      "gold",
+      "bronze",
+    ]);
+    for (const short of ["gold", { gold: true }, [], [["gold"]]])
+      expect(readAdvert({ ...wire, short })).not.toHaveProperty("short");
   });
 
   test("tells an engine that takes nothing: unhealthy, silent, or refused by its breaker for every model", () => {
@@ -148,6 +160,8 @@ describe("an advert", () => {
   for (const [what, change] of [
     ["a public address that is none", { public: "file:///etc/passwd" }],
     ["an address with a path", { public: "http://10.0.0.1:8010/x" }],
+    ["an address without a port that can be dialled", { public: "http://10.0.0.1:0" }],
+    ["an address with a port beyond the last", { public: "http://10.0.0.1:65536" }],
     ["an address with a user", { public: "http://a@10.0.0.1:8010" }],
     ["a zone that breaks a header", { zone: "a\r\nb" }],
     ["no time", { at: undefined }],
@@ -186,6 +200,7 @@ describe("an advert", () => {
         zone: fc.oneof(fc.constant("z"), anything),
         draining: anything,
         intents: anything,
+        clearings: fc.oneof(anything, fc.array(fc.tuple(fc.oneof(fc.nat(), anything), anything, anything))),
         engines: fc.oneof(
           anything,
           fc.array(
@@ -211,6 +226,8 @@ describe("an advert", () => {
         const advert = readAdvert(value);
         if (advert === undefined) return;
         expect(advert.engines.length).toBeLessThanOrEqual(advertRule.enginesMost);
+        expect(advert.clearings?.length ?? 0).toBeLessThanOrEqual(8);
+        for (const { serial } of advert.clearings ?? []) expect(serial).toBeGreaterThan(0);
         for (const { name, slots, load, models } of advert.engines) {
           expect(name).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
           expect(slots).toBeGreaterThan(0);

@@ -42,6 +42,7 @@ const withLoad = (inflight: number, at: number): Advert => ({
   ...advert,
   engines: [{ ...engine, load: { ...engine.load, inflight, at } }],
 });
+const shortDoor: Advert = { ...advert, engines: [], short: ["gold"] };
 const names = (endpoints: Fleet["endpoints"]): string[] => endpoints.map(({ spec }) => spec.name);
 
 describe("a peer", () => {
@@ -92,7 +93,7 @@ describe("a peer", () => {
       expect(fleet.setPeer(facts("p", change), now + 1)).toBe(true);
       const after = fleet.named("p/vllm");
       expect(after).not.toBe(before);
-      expect(after?.peer?.freeSlots(now + 1)).toBe(1);
+      expect(beforeOthers(fleet, now + 1)).toBe(1);
     });
   }
 
@@ -185,18 +186,20 @@ describe("a peer's endpoint", () => {
     expect(available(endpoint, now)).toBe(true);
   });
 
-  test("is barred with its neighbours behind the same router, when that refuses connections", () => {
+  test("is barred with its neighbours behind the same router, when that refuses connections, until that has spoken again", () => {
     const fleet = createFleet([], home);
     fleet.setPeer(facts("p", { advert: { ...advert, engines: [engine, { ...engine, name: "b" }] } }), now);
     fleet.setPeer(facts("q"), now);
     const [first, second, other] = fleet.peers;
     first?.begin("m", false, 1, now);
     first?.end({ kind: "refused", model: "m", stream: false, totalMs: 1 }, now, () => 0.5);
-    expect([second?.barred(now + 299), second?.barred(now + 300), other?.barred(now)]).toEqual([
+    expect([first?.barred(now + 5000), second?.barred(now + 5000), other?.barred(now)]).toEqual([
+      true,
       true,
       false,
-      false,
     ]);
+    second?.told({ ...engine.load, at: engine.load.at + 5000 }, now + 5000);
+    expect([first?.barred(now + 5000), second?.barred(now + 5000)]).toEqual([false, false]);
   });
 
   test("has the usual first byte that its host says, until our own calls know better", () => {
@@ -211,8 +214,60 @@ describe("a peer's endpoint", () => {
   });
 });
 
+test("the free slots of an endpoint are shared out among those who say now that they are short of its tier", () => {
+  let at = 1;
+  const mine = (tell: (fleet: Fleet) => void): number => {
+    const fleet = createFleet([], home);
+    for (const name of ["a", "b", "c"]) fleet.setPeer(facts(name, { advert: shortDoor }), now);
+    tell(fleet);
+    at += 1;
+    fleet.setPeer(facts("p", { advert: withLoad(0, at) }), now);
+    const endpoint = fleet.named("p/vllm");
+    while (endpoint?.peer?.permits(now) === true && endpoint.inflight < 8) endpoint.begin("m", true, 1, now);
+    return endpoint?.inflight ?? 0;
+  };
+  expect(mine(() => undefined)).toBe(2);
+  // Two are left, and we.
+  expect(mine((fleet) => fleet.setPeer(facts("a", { state: "dead" }), now))).toBeGreaterThan(2);
+  const others: readonly Advert[] = [
+    { ...shortDoor, short: ["silver"] },
+    { ...advert, engines: [] },
+  ];
+  for (const one of others)
+    expect(
+      mine((fleet) => {
+        for (const name of ["a", "b"]) fleet.setPeer(facts(name, { advert: one }), now);
+      }),
+    ).toBe(8);
+});
+
+test("what a peer refuses to those who may hold only a share keeps nobody else away, and is no trouble of its engine's", () => {
+  const fleet = createFleet([], home);
+  fleet.setPeer(facts("p"), now);
+  const endpoint = fleet.named("p/vllm");
+  const pressure = endpoint?.pressure(now);
+  endpoint?.begin("m", false, 1, now, true);
+  const outcome = { kind: "busy", model: "m", stream: false, shares: true, totalMs: 1 } as const;
+  endpoint?.end(outcome, now, () => 0.5);
+  expect([endpoint?.pushedBack(now + 1, true), endpoint?.pushedBack(now + 1)]).toEqual([true, false]);
+  expect(endpoint?.pressure(now)).toBe(pressure);
+  endpoint?.begin("m", false, 2, now);
+  endpoint?.end({ ...outcome, shares: false }, now, () => 0.5);
+  expect(endpoint?.pushedBack(now + 1)).toBe(true);
+});
+
+/** How many it gets that others could take as well. */
+function beforeOthers(fleet: Fleet, at: number): number {
+  const endpoint = fleet.named("p/vllm");
+  let count = 0;
+  for (; endpoint?.peer?.joining(at) === false && endpoint.peer.freeSlots(at) >= 1; count += 1)
+    endpoint.begin("m", true, 1, at);
+  for (let left = count; left > 0; left -= 1)
+    endpoint?.end({ kind: "cancelled", model: "m", stream: true, totalMs: 0 }, at, () => 0.5);
+  return count;
+}
+
 describe("a joiner", () => {
-  const free = (fleet: Fleet, at: number) => fleet.named("p/vllm")?.peer?.freeSlots(at);
   const fresh = (at: number): Partial<PeerFacts> => ({
     advert: {
       ...withLoad(0, at),
@@ -222,20 +277,43 @@ describe("a joiner", () => {
     advertAt: at,
   });
 
-  test("gets a tenth of its slots at first and all of them after 30 s", () => {
+  test("takes no more than others for a tenth of its slots at first and for all of them after 30 s", () => {
     const fleet = createFleet([], home);
     fleet.setPeer(facts("p", fresh(now)), now);
-    expect(free(fleet, now)).toBe(10);
+    expect(beforeOthers(fleet, now)).toBe(10);
     fleet.setPeer(facts("p", fresh(now + 15_000)), now + 15_000);
-    expect(free(fleet, now + 15_000)).toBe(50);
+    expect(beforeOthers(fleet, now + 15_000)).toBe(50);
     fleet.setPeer(facts("p", fresh(now + 30_000)), now + 30_000);
-    expect(free(fleet, now + 30_000)).toBe(100);
+    expect(beforeOthers(fleet, now + 30_000)).toBe(100);
+  });
+
+  test("gets that from all routers together that are short, by their shares of its news", () => {
+    const routers = Array.from({ length: 20 }, (_, index) => `r${index}`);
+    let sent = 0;
+    for (const own of routers) {
+      const fleet = createFleet([], { name: own, zone: "a" });
+      for (const other of routers) fleet.setPeer(facts(other, { advert: shortDoor }), now);
+      fleet.setPeer(facts("p", fresh(now)), now);
+      const joiner = fleet.named("p/vllm");
+      while (joiner?.peer?.permits(now) === true && !joiner.peer.joining(now)) {
+        joiner.begin("m", true, 1, now);
+        sent += 1;
+      }
+    }
+    expect(sent).toBe(10);
+  });
+
+  test("has all its slots for those who find room nowhere else", () => {
+    const fleet = createFleet([], home);
+    fleet.setPeer(facts("p", fresh(now)), now);
+    expect(fleet.named("p/vllm")?.peer?.freeSlots(now)).toBe(100);
+    expect(fleet.named("p/vllm")?.peer?.permits(now)).toBe(true);
   });
 
   test("is not who has been up for long and is merely new to us", () => {
     const fleet = createFleet([], home);
     fleet.setPeer(facts("p"), now);
-    expect(free(fleet, now)).toBe(8);
+    expect(beforeOthers(fleet, now)).toBe(8);
   });
 
   test("is who comes back after it was held for dead, however long it has been up", () => {
@@ -243,7 +321,7 @@ describe("a joiner", () => {
     fleet.setPeer(facts("p"), now);
     fleet.setPeer(facts("p", { state: "dead" }), now);
     fleet.setPeer(facts("p", { advertAt: now + 5000 }), now + 5000);
-    expect(free(fleet, now + 5000)).toBe(1);
+    expect(beforeOthers(fleet, now + 5000)).toBe(1);
   });
 });
 

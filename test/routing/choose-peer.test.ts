@@ -89,3 +89,43 @@ describe("of many peers", () => {
     ]).toEqual(["far"]);
   });
 });
+
+describe("a session", () => {
+  const sessions = Array.from({ length: 200 }, (_, index) => `player-${index}`);
+  const placesAmong = (near: readonly EndpointView[]): string[] =>
+    sessions.map(
+      (session) =>
+        choosePeer({ local: [], near, far: [] }, { ...request, session }, [], now, seededRandom(1))?.spec
+          .name ?? "nobody",
+    );
+  const homes = placesAmong(peersLike(5));
+  const among = (seen: Seen): string[] => placesAmong(peersLike(5, (index) => (index === 2 ? seen : {})));
+
+  test("goes home from a door although the free slots there are others' share: names are no herd", () => {
+    expect(among({ peer: { spokenFor: true } })).toEqual(homes);
+  });
+
+  test("that finds its host here full has no more than everybody's share", () => {
+    const near = peersLike(5, (index) => (index === 2 ? { peer: { spokenFor: true } } : {}));
+    const local = [view("here", { inflight: 2 })];
+    for (const session of sessions)
+      expect(
+        choosePeer({ local, near, far: [] }, { ...request, session }, [], now, seededRandom(1))?.spec.name,
+      ).not.toBe("p2");
+  });
+
+  test("is a guest while its home is full, and only where there is a share for it", () => {
+    const full = { peer: { free: 0 } };
+    const places = placesAmong(
+      peersLike(5, (index) => (index === 2 ? full : index === 3 ? { peer: { spokenFor: true } } : {})),
+    );
+    for (const [index, home] of homes.entries()) {
+      if (home === "p2") expect(["p0", "p1", "p4"]).toContain(places[index] ?? "");
+      else expect(places[index]).toBe(home);
+    }
+  });
+
+  test("has another home while gossip doubts its own, whoever's the slots there are", () => {
+    expect(among({ peer: { spokenFor: true, suspect: true } })).not.toContain("p2");
+  });
+});

@@ -1,20 +1,12 @@
 // Who serves a model, over a fleet whose hosts come and go.
 
 import { expect, test } from "bun:test";
-import type { Advert } from "../../src/fleet/advert.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import { isAbsent, isJustGone } from "../../src/routing/models.ts";
+import { advertWith, engineThere } from "../support/adverts.ts";
 
 const now = 1_000_000;
-const load = { at: 1, inflight: 0, waiting: 0, kvPercent: undefined, firstByteMs: undefined };
-const advert: Advert = {
-  public: "http://10.0.0.2:8010",
-  zone: undefined,
-  draining: false,
-  upMs: 0,
-  intents: undefined,
-  engines: [{ name: "vllm", tier: "silver", models: ["far"], slots: 1, state: "ok", load }],
-};
+const advert = advertWith([engineThere({ tier: "silver", models: ["far"] })]);
 const peer = { name: "p", boot: "1", advert, advertAt: now } as const;
 
 test("a model that only a peer serves is not absent, and is only just gone for a minute after the peer is", () => {

@@ -19,11 +19,13 @@ export interface RouteCase {
   readonly session?: string;
   /** This host is draining. */
   readonly elsewhere?: boolean;
+  readonly laneMs?: number;
+  readonly pressureBelow?: number;
   /** Forwarded to this endpoint. */
   readonly only?: string;
   /** Fewer than half of the peers are neither suspect nor draining. */
   readonly panic?: boolean;
-  /** `try NAME REASON`, `wait NAME REASON MOST_MS` or `shed REASON`. */
+  /** `try NAME REASON`, `wait NAME REASON MOST_MS`, `defer REASON` or `shed REASON`. */
   readonly decision: string;
 }
 
@@ -421,6 +423,24 @@ export const routeCases: readonly RouteCase[] = [
     decision: "try gp peer-less-pressed",
   },
   {
+    title: "one peer that had no room after all is no reason to wait here yet",
+    endpoints: { g: full, g1p: peer, g2p: peer },
+    tried: { g1p: "busy" },
+    decision: "try g2p retry-after-busy",
+  },
+  {
+    title: "after two of them the waiting room here is surer than a third",
+    endpoints: { g: full, g1p: peer, g2p: peer, g3p: peer },
+    tried: { g1p: "busy", g2p: "busy" },
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "after two of them a third will do where there is no room here",
+    endpoints: { g: crowded, g1p: peer, g2p: peer, g3p: peer },
+    tried: { g1p: "busy", g2p: "busy" },
+    decision: "try g3p retry-after-busy",
+  },
+  {
     title: "a peer on the first rung comes before a free slot on the second",
     endpoints: { g: full, gp: peer, s: {} },
     decision: "try gp peer-less-pressed",
@@ -549,6 +569,21 @@ export const routeCases: readonly RouteCase[] = [
     title: "a suspect peer is no guess either, while most are not",
     endpoints: { gp: { peer: { suspect: true } } },
     decision: "shed no-endpoint",
+  },
+  {
+    title: "a joiner that has its part comes after whoever has room",
+    endpoints: { g: full, g1p: { peer: { joining: true } }, g2p: { peer: {}, pressure: 0.9 } },
+    decision: "try g2p peer-less-pressed",
+  },
+  {
+    title: "a joiner has all its slots for whoever finds no room elsewhere, before anybody waits or falls",
+    endpoints: { g: full, g1p: { peer: { joining: true } }, g2p: { peer: { free: 0 } }, s: {} },
+    decision: "try g1p peer-less-pressed",
+  },
+  {
+    title: "a joiner without a free slot is as full as anybody",
+    endpoints: { g1p: { peer: { joining: true, free: 0 } }, s: {} },
+    decision: "try s fallback-from-gold",
   },
   {
     title: "a draining peer gets nothing new",
@@ -754,5 +789,109 @@ export const routeCases: readonly RouteCase[] = [
     ladder: [],
     only: "s",
     decision: "try s local-only",
+  },
+
+  // The async lane stands on the bronze rung.
+  {
+    title: "an async request is for the lane",
+    endpoints: { g: {} },
+    ladder: ["bronze"],
+    laneMs: 0,
+    decision: "defer deferred",
+  },
+  {
+    title: "without a lane the bronze rung is as any other",
+    endpoints: { g: {} },
+    ladder: ["bronze"],
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "who can be answered now does not go to the lane",
+    endpoints: { g: {} },
+    laneMs: 0,
+    decision: "try g local-first",
+  },
+  {
+    title: "nor who can wait for a slot",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 500 } },
+    laneMs: 0,
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "who finds all full goes to the lane",
+    endpoints: { g: crowded },
+    laneMs: 0,
+    decision: "defer deferred",
+  },
+  {
+    title: "the lane is better than a guess",
+    endpoints: { g: { open: "all" } },
+    laneMs: 0,
+    decision: "defer deferred",
+  },
+  {
+    title: "who waits for the lane needs the time for it",
+    endpoints: { g: crowded },
+    laneMs: 999,
+    decision: "defer deferred",
+  },
+  {
+    title: "who has no more time than it needs is refused for what was in the way",
+    endpoints: { g: crowded },
+    laneMs: 1000,
+    decision: "shed queue-full",
+  },
+  {
+    title: "a ladder without bronze does not lead to the lane",
+    endpoints: { g: crowded },
+    ladder: ["gold"],
+    laneMs: 0,
+    decision: "shed queue-full",
+  },
+  {
+    title: "who failed everywhere goes to the lane",
+    endpoints: { g: {} },
+    tried: { g: "server-error" },
+    laneMs: 0,
+    decision: "defer deferred",
+  },
+
+  // Work that yields to everybody.
+  {
+    title: "it takes what is hardly used",
+    endpoints: { g: { slots: 4, inflight: 1 } },
+    pressureBelow: 0.5,
+    decision: "try g local-first",
+  },
+  {
+    title: "of two it takes the one that is hardly used, on a lower rung as well",
+    endpoints: { g: { slots: 4, inflight: 2 }, s: {} },
+    pressureBelow: 0.5,
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "it takes no slot of a half-full engine",
+    endpoints: { g: { slots: 4, inflight: 2 } },
+    pressureBelow: 0.5,
+    decision: "shed pool-full",
+  },
+  {
+    title: "nor the next one where somebody waits",
+    endpoints: { g: { slots: 4, waiting: 1 } },
+    pressureBelow: 0.5,
+    decision: "shed pool-full",
+  },
+  { title: "it does not wait", endpoints: { g: full }, pressureBelow: 0.5, decision: "shed pool-full" },
+  {
+    title: "it does not guess",
+    endpoints: { g: { open: "all" } },
+    pressureBelow: 0.5,
+    decision: "shed no-endpoint",
+  },
+  {
+    title: "a peer's engine will do",
+    endpoints: { g: full, gp: peer },
+    pressureBelow: 0.5,
+    decision: "try gp peer-less-pressed",
   },
 ];

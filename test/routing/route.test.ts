@@ -41,6 +41,8 @@ function situation(each: Omit<RouteCase, "title" | "decision">) {
     session: each.session,
     elsewhere: each.elsewhere,
     only: each.only,
+    laneMs: each.laneMs,
+    pressureBelow: each.pressureBelow,
   };
   const tried: Tried[] = Object.entries(each.tried ?? {}).map(([endpoint, outcome]) => ({
     endpoint,
@@ -55,9 +57,9 @@ describe("route", () => {
       const { fleet, request, tried } = situation(each);
       const decision = route(request, fleet, tried, now, seededRandom(1));
       const told =
-        decision.do === "shed"
-          ? `shed ${decision.because}`
-          : `${decision.do} ${decision.endpoint.spec.name} ${decision.because}`;
+        "endpoint" in decision
+          ? `${decision.do} ${decision.endpoint.spec.name} ${decision.because}`
+          : `${decision.do} ${decision.because}`;
       expect(decision.do === "wait" ? `${told} ${decision.maxWaitMs}` : told).toBe(each.decision);
     });
   }
@@ -65,7 +67,7 @@ describe("route", () => {
   test("the table has at least 35 rows, no title twice, and every kind of decision", () => {
     expect(routeCases.length).toBeGreaterThanOrEqual(35);
     expect(new Set(routeCases.map(({ title }) => title)).size).toBe(routeCases.length);
-    for (const word of ["try", "wait", "shed"]) {
+    for (const word of ["try", "wait", "shed", "defer"]) {
       expect(routeCases.some(({ decision }) => decision.startsWith(word))).toBe(true);
     }
   });
@@ -195,7 +197,7 @@ describe("in every situation route", () => {
   test("neither tries nor waits where the share is taken, and takes no guess with a share", () => {
     check(({ fleet, request, tried }) => {
       const decision = route(request, fleet, tried, now, seededRandom(1));
-      if (decision.do === "shed" || request.share === undefined) return;
+      if (!("endpoint" in decision) || request.share === undefined) return;
       const { endpoint, because } = decision;
       const slots = Math.max(1, Math.floor(request.share * endpoint.spec.slots));
       expect(endpoint.sharing).toBeLessThan(slots);
@@ -216,16 +218,37 @@ describe("in every situation route", () => {
     });
   });
 
+  test("defers only what the lane takes, with the time that it needs, and from the bronze rung", () => {
+    check(({ fleet, request, tried }) => {
+      const decision = route({ ...request, laneMs: 300 }, fleet, tried, now, seededRandom(1));
+      expect(route(request, fleet, tried, now, seededRandom(1)).do).not.toBe("defer");
+      if (decision.do !== "defer") return;
+      expect(request.deadline - now).toBeGreaterThan(300);
+      expect(request.ladder.map(({ tier }) => tier)).toContain("bronze");
+    });
+  });
+
+  test("below a pressure neither waits nor guesses, and takes nobody's next slot", () => {
+    check(({ fleet, request, tried }) => {
+      const decision = route({ ...request, pressureBelow: 0.5 }, fleet, tried, now, seededRandom(1));
+      expect(decision.do).not.toBe("wait");
+      if (decision.do !== "try") return;
+      expect(decision.because).not.toBe("panic");
+      expect(decision.endpoint.pressure(now)).toBeLessThan(0.5);
+      expect(decision.endpoint.waiting).toBe(0);
+    });
+  });
+
   test("sends a peer nothing that it, the gossip or the others' share forbids, and a suspect one only in panic", () => {
     check(({ fleet, request, tried }) => {
       const decision = route(request, fleet, tried, now, seededRandom(1));
-      if (decision.do === "shed") return;
+      if (!("endpoint" in decision)) return;
       const { peer } = decision.endpoint;
       if (peer === undefined) return;
       expect(decision.do).toBe("try");
       expect(peer.refusal(now)).toBeUndefined();
       expect(peer.freeSlots(now)).toBeGreaterThan(0);
-      expect(peer.permits()).toBe(true);
+      expect(peer.permits(now)).toBe(true);
       if (peer.host.suspect) expect([fleet.panic, decision.because]).toEqual([true, "panic"]);
     });
   });
@@ -256,7 +279,7 @@ describe("in every situation route", () => {
         fleet.endpoints.map(({ spec }) => spec.name),
       );
       const chosen = candidates.filter(({ because }) => because === "chosen").map(({ endpoint }) => endpoint);
-      expect(chosen).toEqual(decision.do === "shed" ? [] : [decision.endpoint.spec.name]);
+      expect(chosen).toEqual("endpoint" in decision ? [decision.endpoint.spec.name] : []);
     });
   });
 });
