@@ -4,8 +4,11 @@
 
 import { asBuffer } from "../base/as-buffer.ts";
 import type { Clock, Instant } from "../base/clock.ts";
+import { parseJson } from "../base/parse-json.ts";
 import type { OutcomeKind } from "../fleet/outcome.ts";
-import type { WireExchange, WireRequest, WireResponse } from "../wire/exchange.ts";
+import { forwardedRule, loadHeader, refusedThere } from "../host/forwarded.ts";
+import type { PeerRequest } from "../host/peer-wire.ts";
+import type { WireExchange, WireResponse } from "../wire/exchange.ts";
 import type { WireErrorCode } from "../wire/wire-error.ts";
 import { WireError } from "../wire/wire-error.ts";
 import type { CallControl } from "./answer-relay.ts";
@@ -25,7 +28,7 @@ const attemptLimits = {
 } as const;
 
 export interface Call {
-  readonly wire: WireRequest;
+  readonly wire: PeerRequest;
   readonly link: EngineLink;
   /** Until the first byte of the answer's body; undefined: all the time there is. */
   readonly firstByteMs: number | undefined;
@@ -33,7 +36,7 @@ export interface Call {
   readonly clock: Clock;
   /** Bytes came. */
   heard(): void;
-  /** Figures about its load that the engine put into the head of its answer. */
+  /** Figures about its load that the engine, or its router, put into the head of the answer. */
   load(value: string): void;
   /** The result is known. An answer that is relayed goes on. */
   settled(): void;
@@ -155,16 +158,18 @@ export function startCall(call: Call): RunningCall {
       const response = await send(false).catch(sendAgain);
       const { status, headers } = response;
       const { dialect } = call.link;
-      const loadValue = dialect.loadHeader && headers.get(dialect.loadHeader.name);
+      const loadName = loadHeaderOf(call.link);
+      const loadValue = loadName && headers.get(loadName);
       if (loadValue !== undefined) call.load(loadValue);
 
-      const verdict = dialect.verdict(status);
-      if (verdict === "busy" || verdict === "server-error") {
+      const refused = call.link.peer && refusedThere(status, headers);
+      const verdict = dialect.verdict(status, refused);
+      if (verdict !== "ok" && verdict !== "client-error") {
         const text = await readText(response, attemptLimits.errorBytes);
         const message = dialect.readError(status, text)?.message;
         const why = `status ${status}${message === undefined ? "" : `: ${message}`}`;
         return refuse(
-          verdict,
+          verdict === "late" ? lateness(call.deadline - clock.now()) : verdict,
           why,
           retryAfterMsOf(headers.get("retry-after-ms"), headers.get("retry-after")),
         );
@@ -227,6 +232,13 @@ function answer(response: WireResponse, body: Uint8Array | Relay): CallResult {
   return { answered: true, status: response.status, headers: response.headers.entries, body };
 }
 
+const loadHeaderOf = (link: EngineLink): string | undefined =>
+  link.peer === undefined ? link.dialect.loadHeader?.name : loadHeader;
+
+/** A router has been told a deadline shortly before ours; what ran out earlier was its patience with the engine. */
+const lateness = (leftMs: number): OutcomeKind =>
+  leftMs <= 2 * forwardedRule.earlierMs ? "deadline" : "timeout";
+
 function isStaleConnection(error: unknown): boolean {
   return (
     error instanceof WireError &&
@@ -272,14 +284,6 @@ function looksLikeJson(whole: Uint8Array): boolean {
 const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
-function isJson(whole: Uint8Array): boolean {
-  try {
-    JSON.parse(asBuffer(whole).toString("utf8"));
-    return true;
-  } catch (error) {
-    if (error instanceof SyntaxError) return false;
-    throw error;
-  }
-}
+const isJson = (whole: Uint8Array): boolean => parseJson(asBuffer(whole).toString("utf8")) !== undefined;
 
 const excerpt = (chunk: Uint8Array): string => asBuffer(chunk).toString("utf8").slice(0, 200);

@@ -8,16 +8,19 @@ import type { Asked } from "../engines/look.ts";
 import type { EndpointSpec } from "../fleet/endpoint.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
+import { readLoadHint } from "../fleet/load.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import { modelAt } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
+import { missedTiers } from "../routing/missed.ts";
 import type { Tried } from "../routing/request.ts";
-import { route } from "../routing/route.ts";
+import { endsInLane, route } from "../routing/route.ts";
 import type { CallEnd, CallResult } from "./attempt.ts";
 import { startCall } from "./attempt.ts";
 import { engineCall } from "./engine-call.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { Evacuation } from "./evacuation.ts";
+import { isUnknownThere, servesAnother } from "./hot-swap.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Relay } from "./relay.ts";
@@ -75,7 +78,9 @@ export type Dispatched =
       readonly journey: Journey;
     }
   /** The caller left before there was an answer. */
-  | { readonly kind: "gone"; readonly journey: Journey };
+  | { readonly kind: "gone"; readonly journey: Journey }
+  /** It is for the async lane. Nothing of it is stored yet: that is the door's to see to. */
+  | { readonly kind: "defer"; readonly journey: Journey };
 
 export interface DispatchEvents {
   /** A call is over. */
@@ -93,6 +98,8 @@ export interface DispatchParts {
   readonly random: Random;
   readonly events: DispatchEvents;
 }
+
+const nowhere: readonly EndpointState[] = [];
 
 /** It has its slot or its place, or is refused, before the promise is returned: who asks next sees it. */
 export type Dispatch = (request: InferenceRequest, callerLeft: Leaving) => Promise<Dispatched>;
@@ -113,6 +120,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     const asked: Asked = { path: request.path, model: model ?? "" };
     const shares = request.share !== undefined;
     const wire = engineCall(request, link, model);
+    request.taken?.(endpoint);
     endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now(), shares);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
@@ -135,8 +143,13 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       clock,
       heard: () => endpoint.heard(clock.now()),
       load(value) {
-        const gauges = link.dialect.loadHeader?.read(value);
-        if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
+        if (link.peer === undefined) {
+          const gauges = link.dialect.loadHeader?.read(value);
+          if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
+        } else {
+          const load = readLoadHint(value);
+          if (load !== undefined) endpoint.told(load, clock.now());
+        }
       },
       settled() {
         answered();
@@ -157,6 +170,16 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     return call.result;
   };
 
+  const isSwapped = (
+    model: string,
+    endpoint: EndpointState,
+    { deadline }: InferenceRequest,
+    callerLeft: Leaving,
+  ): Promise<boolean> | boolean =>
+    // A reload may have taken it away meanwhile, and its link with it.
+    fleet.named(endpoint.spec.name) === endpoint &&
+    servesAnother(model, endpoint, parts.linkOf(endpoint), deadline - clock.now(), clock, callerLeft);
+
   return async (request, callerLeft) => {
     const journey: Journey = { tried: [], queuedMs: 0, engineMs: 0, because: "no-endpoint" };
     const { tried } = journey;
@@ -166,6 +189,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     let paidFor = 0;
     budget.earn(clock.now());
 
+    /** Where the name that we put in was out of date: a second time it is the engine's last word. */
+    let renamed = nowhere;
     /** The endpoint whose free slot this request was woken for, and has not taken yet. */
     let wokenBy: EndpointState | undefined;
 
@@ -181,12 +206,20 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       const late = clock.now() >= request.deadline;
       return { kind: "refusal", ...refusalOf(tried, late, shed, random), journey };
     };
+    const defer = (): Dispatched => {
+      journey.because = "deferred";
+      return { kind: "defer", journey };
+    };
+    /** More attempts are not allowed. */
+    const spent = (now: Instant): Dispatched => (endsInLane(request, now) ? defer() : refuse());
 
     try {
       for (;;) {
         const now = clock.now();
         if (callerLeft.aborted) return { kind: "gone", journey };
         const decision = route(request, fleet, tried, now, random);
+        for (const tier of missedTiers(decision, request, fleet, tried, now)) fleet.missed(tier, now);
+        if (decision.do === "defer") return defer();
         if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
         if (decision.do === "shed") return refuse(decision);
         const endpoint = fleet.named(decision.endpoint.spec.name);
@@ -194,9 +227,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
 
         if (tried.length > paidFor) {
-          if (tried.length >= dispatchRule.attemptsMost) return refuse();
+          if (tried.length >= dispatchRule.attemptsMost) return spent(now);
           const free: boolean = !leftFree && outcomeRow(tried.at(-1)?.outcome ?? "ok").evacuation === true;
-          if (!free && !budget.spend(now)) return refuse();
+          if (!free && !budget.spend(now)) return spent(now);
           leftFree ||= free;
           paidFor = tried.length;
         }
@@ -219,8 +252,20 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         const calling = attempt(request, endpoint, model, tried, callerLeft, move);
         move.landed();
         const result = await calling;
+        const isRenamed =
+          isUnknownThere(result) &&
+          request.model === undefined &&
+          model !== undefined &&
+          !renamed.includes(endpoint) &&
+          (await isSwapped(model, endpoint, request, callerLeft));
         const ms = clock.now() - now;
         journey.engineMs += ms;
+        if (!result.answered && result.kind === "busy" && endpoint.peer !== undefined)
+          fleet.missed(endpoint.spec.tier, clock.now());
+        if (isRenamed) {
+          renamed = [...renamed, endpoint];
+          continue;
+        }
         if (result.answered) {
           const { status, headers, body } = result;
           const attempts = tried.length + 1;

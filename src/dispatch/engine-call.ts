@@ -1,8 +1,8 @@
-// What goes over the wire to an engine: the caller's own bytes, but for the edits we mean, or an intent's question.
+// What goes over the wire for a request: the caller's own bytes, but for the edits we mean, or an intent's question.
 
 import { intentBody } from "../engines/intent-question.ts";
-import type { WireRequest } from "../wire/exchange.ts";
-import type { EngineLink } from "./engine-link.ts";
+import type { PeerRequest } from "../host/peer-wire.ts";
+import type { EngineLink, LinkToEngine, LinkToPeer } from "./engine-link.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 import { modelSpan } from "./model-span.ts";
 
@@ -11,23 +11,56 @@ export function engineCall(
   request: InferenceRequest,
   link: EngineLink,
   model: string | undefined,
-): WireRequest {
+): PeerRequest {
+  return link.peer === undefined ? toEngine(request, link, model) : toPeer(request, link, model);
+}
+
+function toEngine(request: InferenceRequest, link: LinkToEngine, model: string | undefined): PeerRequest {
   const { dialect, authorization } = link;
   const headers = [...request.headers];
   if (authorization !== undefined) headers.push(["authorization", authorization]);
   if (!request.stream) headers.push(...dialect.requestHeaders);
   const priority = request.hasPriority ? undefined : dialect.priority?.(request.sla);
-  const body = edited(asked(request, link, model), model, priority);
+  const { question } = request;
+  const asked =
+    question === undefined
+      ? request
+      : { body: intentBody(model, question, link.intentConstraint()), modelName: model };
+  const body = edited(asked, model, priority);
   return { method: "POST", path: request.path, headers, body };
 }
 
-type Asked = Pick<InferenceRequest, "body" | "modelName">;
-
-function asked(request: InferenceRequest, link: EngineLink, model: string | undefined): Asked {
-  if (request.question === undefined) return request;
-  const body = intentBody(model, request.question, link.intentConstraint());
-  return { body, modelName: model };
+/** The other router asks its engine in the words of that engine, with its key, its priority and its constraint. */
+function toPeer(request: InferenceRequest, { peer }: LinkToPeer, model: string | undefined): PeerRequest {
+  const { question, caller, deadline } = request;
+  const { name: endpoint, tier } = peer.spec;
+  const exact = request.model !== undefined;
+  const asked =
+    question === undefined
+      ? request
+      : {
+          body: Buffer.from(JSON.stringify({ ...question, model: request.model })),
+          modelName: model,
+        };
+  return {
+    method: "POST",
+    path: request.path,
+    headers: [...request.headers, ["x-tierline-sla", request.sla]],
+    body: edited(asked, model, undefined),
+    forwarding: {
+      claim: {
+        caller,
+        tier,
+        endpoint,
+        model: exact ? "exact" : "any",
+        body: question === undefined ? "request" : "question",
+      },
+      deadline,
+    },
+  };
 }
+
+type Asked = Pick<InferenceRequest, "body" | "modelName">;
 
 /** The body in parts: splicing instead of writing it anew keeps every other byte the caller's. */
 function edited(

@@ -46,8 +46,7 @@ export function createEvacuation(rooms: WaitingRooms, clock: Clock): Evacuation 
       rooms.empty(endpoint);
     },
     askedOf(endpoint) {
-      const [oldest] = unanswered.get(endpoint) ?? [];
-      return oldest;
+      return unanswered.get(endpoint)?.values().next().value;
     },
   };
 }

@@ -3,6 +3,7 @@
 import type { Instant } from "../base/clock.ts";
 import type { InferencePath } from "../engines/dialect.ts";
 import type { IntentQuestion } from "../engines/intent-question.ts";
+import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { RoutingRequest } from "../routing/request.ts";
 import type { Reuse } from "./reuse.ts";
 
@@ -26,4 +27,6 @@ export interface InferenceRequest extends RoutingRequest {
   readonly receivedAt: Instant;
   /** Undefined: the answer may neither be kept nor shared. */
   readonly reuse?: Reuse | undefined;
+  /** Told whenever the request takes a slot, and where. */
+  readonly taken?: (endpoint: EndpointState) => void;
 }

@@ -4,6 +4,7 @@
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { readIntentOdds } from "../engines/intent-question.ts";
+import type { Locality } from "../fleet/endpoint.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import type { Archetype, Archetypes } from "../intents/archetype.ts";
 import type { RoutingRequest } from "../routing/request.ts";
@@ -35,15 +36,21 @@ export interface Question {
   readonly situation: number;
 }
 
+export interface Said {
+  readonly odds: readonly number[];
+  /** Where the engine is that said so. */
+  readonly locality: Locality;
+}
+
 export interface IntentQuestionsParts {
   readonly dispatch: Dispatch;
   readonly fleet: FleetView;
   readonly policy: () => RoutingPolicy;
   readonly now: () => Instant;
   readonly random: Random;
-  /** Called exactly once for each question; while `ask` runs, for the one that it then does not give out. `odds` where answered. */
-  readonly ended: (question: Question, outcome: QuestionOutcome, odds: readonly number[] | undefined) => void;
-  /** An engine has answered, and not the question: it refuses what it once took, or says something else. */
+  /** Called exactly once for each question; while `ask` runs, for the one that it then does not give out. `said` where answered. */
+  readonly ended: (question: Question, outcome: QuestionOutcome, said: Said | undefined) => void;
+  /** An engine of this host has answered, and not the question: it refuses what it once took, or says something else. */
   readonly misanswered: (endpoint: string) => void;
 }
 
@@ -120,7 +127,7 @@ export function createIntentQuestions(parts: IntentQuestionsParts): IntentQuesti
     if (asking.failuresInARow >= questionRule.failuresMost) asking.pausedUntil = now() + questionRule.pauseMs;
   };
 
-  const end = (question: OpenQuestion, outcome: QuestionOutcome, odds?: readonly number[]): void => {
+  const end = (question: OpenQuestion, outcome: QuestionOutcome, said?: Said): void => {
     question.state = "over";
     if (underWay.get(question.key) === question) underWay.delete(question.key);
     const { asking } = question;
@@ -132,14 +139,14 @@ export function createIntentQuestions(parts: IntentQuestionsParts): IntentQuesti
       asking.failuresInARow += 1;
       pauseIfFailing(asking);
     }
-    parts.ended(question, outcome, odds);
+    parts.ended(question, outcome, said);
   };
 
   const send = async (question: OpenQuestion): Promise<void> => {
     const { archetype, situation, asking } = question;
     const at = now();
     let outcome: QuestionOutcome = "failed";
-    let odds: readonly number[] | undefined;
+    let said: Said | undefined;
     question.state = "asked";
     outstanding += 1;
     // After a pause one question goes out and shows whether the others may.
@@ -149,12 +156,17 @@ export function createIntentQuestions(parts: IntentQuestionsParts): IntentQuesti
       const request = write(archetype, situation, routingOf(asking.lane, at, until), at);
       const dispatched = await dispatch(request, stopping.signal);
       const body = bodyOf(dispatched);
-      odds = body && readIntentOdds(body, archetype.actions.length);
+      const odds = body && readIntentOdds(body, archetype.actions.length);
       if (body !== undefined) outcome = odds === undefined ? "unreadable" : "answered";
-      if (odds === undefined && dispatched.kind === "answer") parts.misanswered(dispatched.answeredBy.name);
+      if (dispatched.kind === "answer") {
+        const { name, locality } = dispatched.answeredBy;
+        if (odds !== undefined) said = { odds, locality };
+        // How an engine behind a peer is asked, and whether it obeys, is that peer's to find out.
+        else if (locality === "local") parts.misanswered(name);
+      }
     } finally {
       outstanding -= 1;
-      end(question, outcome, odds);
+      end(question, outcome, said);
       pumpAll();
     }
   };

@@ -78,7 +78,7 @@ export interface IntentsParts {
   readonly engineShare: number;
   readonly events: {
     questionEnded(outcome: QuestionOutcome): void;
-    /** An engine has answered, and not what it was asked. */
+    /** An engine of this host has answered, and not what it was asked. */
     engineMisanswered(endpoint: string): void;
   };
 }
@@ -135,24 +135,24 @@ export function createIntents(parts: IntentsParts): AnsweringIntents {
     ...parts,
     now: clock.now,
     misanswered: events.engineMisanswered,
-    ended(question, outcome, odds) {
+    ended(question, outcome, said) {
       events.questionEnded(outcome);
       const now = clock.now();
       const { archetype, situation } = question;
-      const slot = odds === undefined ? -1 : table.put(archetype, situation, odds, now);
+      const slot = said === undefined ? -1 : table.put(archetype, situation, said.odds, now);
       const waiting = waiters.get(question) ?? nobody;
       waiters.delete(question);
       for (const waiter of waiting) deadlines.remove(waiter, waiter.deadline);
       for (const waiter of waiting) {
-        if (odds === undefined) {
+        if (said === undefined) {
           tell(waiter, defaultOf(archetype));
           continue;
         }
         const answer = newAnswer();
         // Not kept: the table is disabled, or has got another set meanwhile. The NPC has its answer all the same.
-        if (slot < 0) table.readOdds(odds, archetype, waiter.seed, answer);
+        if (slot < 0) table.readOdds(said.odds, archetype, waiter.seed, answer);
         else table.read(slot, archetype, waiter.seed, now, answer);
-        answer.source = "engine";
+        answer.source = said.locality === "peer" ? "peer" : "engine";
         tell(waiter, answer);
       }
     },

@@ -10,6 +10,7 @@ import { createSingleFlight } from "../base/single-flight.ts";
 import type { Found } from "../base/ttl-lru.ts";
 import { createTtlLru } from "../base/ttl-lru.ts";
 import type { FleetView } from "../fleet/fleet.ts";
+import { beginsInLane } from "../routing/route.ts";
 import { answerKey } from "./answer-key.ts";
 import type { Answer, Dispatch, Dispatched, Journey } from "./dispatch.ts";
 import type { InferenceRequest } from "./inference-request.ts";
@@ -77,8 +78,10 @@ export function createResultCache({
     callerLeft: Leaving,
   ): Promise<Dispatched> => {
     const since = clock.now();
-    // A realtime request must not wait in an async one's place in the engine's queue, nor end where its ladder ends.
-    const flightKey = `${request.sla} ${request.ladder.map(({ tier }) => tier).join(" ")} ${key}`;
+    // A realtime request must not wait in an async one's place in the engine's queue, nor end where its ladder ends;
+    // and who may end in the lane must not be refused with one who may not.
+    const lane = request.laneMs === undefined ? "" : "lane ";
+    const flightKey = `${lane}${request.sla} ${request.ladder.map(({ tier }) => tier).join(" ")} ${key}`;
     for (;;) {
       const asker = { left: callerLeft, deadline: request.deadline };
       const flown: Flown<Shared> = await flights.ask(flightKey, asker, (abandoned) =>
@@ -112,12 +115,14 @@ export function createResultCache({
         cache.missed();
         return asMiss(done);
       }
+      // Each is for the lane by its own time left, and there it is a job of its own.
+      if (done.kind === "defer") return askAlone(key, request, callerLeft);
       cache.joined();
       return joined(done, journey);
     }
   };
 
-  const joined = (done: Dispatched, journey: Journey): Dispatched => {
+  const joined = (done: Exclude<Dispatched, { kind: "defer" }>, journey: Journey): Dispatched => {
     switch (done.kind) {
       case "answer":
         return { ...done, attempts: 0, answeredAt: clock.now(), journey, cache: "join" };
@@ -159,6 +164,8 @@ export function createResultCache({
     dispatch(request, callerLeft) {
       const { reuse } = request;
       if (reuse === undefined || !cache.settings().enabled) return dispatch(request, callerLeft);
+      // Whose answer is a job is given an earlier one as a job, too.
+      if (beginsInLane(request)) return dispatch(request, callerLeft);
       const key = answerKey(request, reuse.parsed);
       if (key === undefined) return dispatch(request, callerLeft);
       if (!reuse.takesKept) return askAlone(key, request, callerLeft);

@@ -4,6 +4,7 @@
 // `[key, ageMs, ttlMs | null, tier, locality, endpoint, model | null, headers]`; the body as it is.
 
 import type { CacheRestore, RestoreRefusal } from "../base/cache-restore.ts";
+import { parseJson } from "../base/parse-json.ts";
 import type { Kept } from "../base/ttl-lru.ts";
 import type { Locality, Tier } from "../fleet/endpoint.ts";
 import { localities, tiers } from "../fleet/endpoint.ts";
@@ -84,13 +85,7 @@ export function openResults(
 }
 
 function readHead(text: string) {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
-  }
+  const parsed = parseJson(text);
   if (!Array.isArray(parsed)) return undefined;
   const [key, ageMs, ttlMs, tier, locality, name, model, headers]: unknown[] = parsed;
   if (typeof key !== "string" || !isAge(ageMs) || !(ttlMs === null || isAge(ttlMs))) return undefined;

@@ -38,6 +38,8 @@ export function watchSilence({ fleet, evacuation, clock, look, onSilent }: Silen
     for (const endpoint of fleet.endpoints) {
       const asked = evacuation.askedOf(endpoint);
       if (asked !== undefined) lastAsked.set(endpoint, asked);
+      // Of a large fleet's peers most were never asked anything by us; they cannot owe an answer.
+      else if (!lastAsked.has(endpoint)) continue;
       // Whoever had nowhere to go when the silence began may have by now.
       if (endpoint.silent) evacuation.evacuate(endpoint);
       const limitMs = endpoint.quietLimitMs();

@@ -3,8 +3,8 @@
 
 import { asBuffer } from "../base/as-buffer.ts";
 import { isRecord } from "../base/is-record.ts";
+import { parseJson } from "../base/parse-json.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import { parseJson } from "../engines/openai-wire.ts";
 
 /** The list that holds the answer. */
 const listOf: Readonly<Record<InferencePath, "choices" | "data">> = {

@@ -1,7 +1,7 @@
 // One question to an engine and its whole answer, bounded in bytes and time. How it failed is a value.
 
 import type { Clock } from "../base/clock.ts";
-import type { WireBody, WireClient } from "../wire/client.ts";
+import type { WireBody, WireClient, WireResponse } from "../wire/client.ts";
 import { WireError } from "../wire/wire-error.ts";
 
 export interface Question {
@@ -14,21 +14,28 @@ export interface Question {
   readonly fresh?: boolean;
 }
 
-/** "silent": the time ran out. "refused": no connection, a broken one, too long an answer, or aborted. */
+/**
+ * "silent": the time ran out. "unreachable": no connection came about, and nobody said why. "refused": no connection, and
+ * somebody said so; a broken one, too long an answer, none of it, or aborted.
+ */
 export type Answer =
   | { readonly status: number; readonly body: string }
-  | { readonly failed: "silent" | "refused" };
+  | { readonly failed: "silent" | "unreachable" | "refused" };
 
 export type Ask = (question: Question, signal: AbortSignal) => Promise<Answer>;
 
 /** Ten times the longest page of figures seen. */
 const answerLimitBytes = 2 ** 20;
 
-/** `headers` are sent with every question: the engine's own key, where it wants one. */
+/**
+ * `headers` are sent with every question: the engine's own key, where it wants one. `isEngines`: whether an answer is of
+ * the engine that was asked, and not of somebody before it.
+ */
 export function createAsk(
-  client: WireClient,
+  client: Pick<WireClient, "request">,
   clock: Clock,
   headers: readonly (readonly [string, string])[],
+  isEngines: (response: WireResponse) => boolean = () => true,
 ): Ask {
   return async ({ method, path, body, timeoutMs, fresh }, signal) => {
     if (signal.aborted) return { failed: "refused" };
@@ -50,10 +57,13 @@ export function createAsk(
       const response = await exchange.response;
       const text = await readText(response.body);
       if (text === undefined) exchange.cancel();
-      return text === undefined ? { failed: "refused" } : { status: response.status, body: text };
+      return text === undefined || !isEngines(response)
+        ? { failed: "refused" }
+        : { status: response.status, body: text };
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      return { failed: late ? "silent" : "refused" };
+      if (late) return { failed: "silent" };
+      return { failed: error.code === "unreachable" ? "unreachable" : "refused" };
     } finally {
       cancelTimer();
       signal.removeEventListener("abort", abort);

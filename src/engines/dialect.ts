@@ -13,10 +13,23 @@ export type PriorityClass = "realtime" | "interactive" | "async";
 export const inferencePaths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
 export type InferencePath = (typeof inferencePaths)[number];
 
-/** What a status says about the engine. The body of a client error goes to the caller byte for byte. */
-export type StatusVerdict = "ok" | "client-error" | "busy" | "server-error";
+/**
+ * What a status says about the engine. The body of a client error goes to the caller byte for byte. As only a router
+ * says: `late`, the time was over before there was an answer; `declined`, this request does not get through there.
+ */
+export type StatusVerdict = "ok" | "client-error" | "busy" | "server-error" | "late" | "declined";
 
-export interface Dialect {
+/** How answers to requests are read, and what is asked where they do not come. */
+export interface AnswerDialect {
+  /** What an error body says, for logs; undefined when it is not one of this engine's shapes. */
+  readError(status: number, body: string): { readonly message: string } | undefined;
+  /** `refused`: why the router before the engine answered in its place, where there is one and it did. */
+  verdict(status: number, refused?: string): StatusVerdict;
+  /** The cheapest question of a sort that only a working engine can answer: one token, over the whole path. */
+  oneToken(path: InferencePath, model: string): string;
+}
+
+export interface Dialect extends AnswerDialect {
   /** The name in the configuration. */
   readonly kind: string;
   readonly health: {
@@ -46,11 +59,6 @@ export interface Dialect {
   };
   /** The body's `priority` member for a class, where the engine orders its queue by one. */
   priority?(sla: PriorityClass): number | undefined;
-  /** What an error body says, for logs; undefined when it is not one of this engine's shapes. */
-  readError(status: number, body: string): { readonly message: string } | undefined;
-  verdict(status: number): StatusVerdict;
-  /** The cheapest question of a sort that only a working engine can answer: one token, over the whole path. */
-  oneToken(path: InferencePath, model: string): string;
   /** How its answer is kept to a few letters, best way first; the last keeps it to nothing. */
   readonly intentConstraints: readonly [IntentConstraint, ...IntentConstraint[]];
 }

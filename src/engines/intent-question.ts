@@ -1,9 +1,10 @@
 // The question for an NPC's intent as engines get it: one token, one of a few letters. And the odds in their answers.
 // What the letters stand for is not its business.
 
+import { parseJson } from "../base/parse-json.ts";
 import { letters } from "../intents/prompt.ts";
 import type { IntentConstraint } from "./intent-constraint.ts";
-import { member, parseJson } from "./openai-wire.ts";
+import { member } from "./openai-wire.ts";
 
 export interface IntentQuestion {
   /** Names the options by their letters. */

@@ -20,7 +20,7 @@ export interface Asked {
 }
 
 export interface LookTools {
-  readonly dialect: Dialect;
+  readonly dialect: Pick<Dialect, "oneToken" | "gauges">;
   readonly ask: Ask;
   readonly clock: Clock;
 }
@@ -59,7 +59,8 @@ export async function askForToken(
 }
 
 function verdictOf(answer: Answer): LookVerdict {
-  if (!("status" in answer)) return answer.failed;
+  // A host that has vanished refuses nothing.
+  if (!("status" in answer)) return answer.failed === "refused" ? "refused" : "silent";
   // A 4xx is no proof of life, but silence is what has to be proven.
   return answer.status < 500 && answer.status !== 429 ? "answered" : "refused";
 }

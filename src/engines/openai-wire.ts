@@ -1,5 +1,6 @@
 // What all engines with an OpenAI door have in common: model lists, error bodies, status codes, the one-token question.
 
+import { parseJson } from "../base/parse-json.ts";
 import type { HealthVerdict, InferencePath, StatusVerdict } from "./dialect.ts";
 
 /** More names than any engine serves; a longer list is cut, because each name costs a row elsewhere. */
@@ -77,16 +78,6 @@ export function oneToken(path: InferencePath, model: string): string {
 export function member(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
   return Object.getOwnPropertyDescriptor(value, name)?.value;
-}
-
-/** Undefined for text that is not JSON: engines answer with HTML and plain text too. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 /** A figure as JSON carries it; anything but a finite, non-negative number is unknown. */

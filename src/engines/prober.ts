@@ -1,16 +1,16 @@
-// Asks one engine how it is: its health, its models and its figures on a beat, and one token where it is in doubt.
-// It reports; what follows from a report is decided by those who remember.
+// Asks one engine of this host how it is: its health, its models and its figures on a beat, and, by its lookout, one
+// token where it is in doubt. It reports; what follows from a report is decided by those who remember.
 
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Ask } from "./ask.ts";
-import type { Beat } from "./beat.ts";
 import { startBeat } from "./beat.ts";
 import type { Dialect, HealthVerdict } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
-import type { Asked, LookVerdict } from "./look.ts";
-import { askForToken, look } from "./look.ts";
+import type { Lookout } from "./lookout.ts";
+import { createLookout } from "./lookout.ts";
+import { createModelList } from "./model-list.ts";
 
 export const proberRule = {
   healthEveryMs: 1000,
@@ -20,17 +20,13 @@ export const proberRule = {
   failuresToVeto: 2,
   /** How soon to ask again after a failed check. */
   unhealthy: { baseMs: 250, capMs: 1000, jitter: 0.2 },
-  modelsEveryMs: 5000,
-  modelsTimeoutMs: 2000,
-  /** While an endpoint is watched for its recovery. With the time limit, a healed engine is seen within 2 s. */
-  watchEveryMs: 500,
-  watchTimeoutMs: 1000,
+  modelsEveryMs: 1000,
   /** ±20 %, so that the questions of many routers do not fall on one instant. */
   jitter: 0.2,
 } as const;
 
 /** Lateness is no veto: it would let a timer gate requests that the engine still answers. */
-const unanswered = { silent: "unknown", refused: "unhealthy" } as const;
+const unanswered = { silent: "unknown", unreachable: "unhealthy", refused: "unhealthy" } as const;
 
 export interface ProberOptions {
   readonly dialect: Dialect;
@@ -47,19 +43,12 @@ export interface ProberOptions {
   onAnswered(): void;
 }
 
-export interface Prober {
-  /**
-   * Whether the engine answers one token within the limit, asked now; see look.ts. A second call while a look
-   * is under way gets its verdict: engines fall silent as a whole.
-   */
-  look(asked: Asked, limitMs: number): Promise<LookVerdict>;
-  /** Repeats the one-token question until told `undefined`. */
-  watch(asked: Asked | undefined): void;
-  /** Ends every question; no callback comes after it. */
-  stop(): void;
+export interface Prober extends Lookout {
+  /** Asks now what the engine serves; see model-list.ts. */
+  relist(): Promise<void>;
 }
 
-/** Starts asking at once. */
+/** Starts asking at once. No callback comes after `stop`. */
 export function startProber(options: ProberOptions): Prober {
   const { dialect, ask, clock, random } = options;
   const over = new AbortController();
@@ -68,9 +57,7 @@ export function startProber(options: ProberOptions): Prober {
 
   let health: HealthVerdict | undefined;
   let failures = 0;
-  let models: readonly string[] | undefined;
-  let looking: Promise<LookVerdict> | undefined;
-  let watching: { readonly asked: Asked; readonly beat: Beat; readonly over: AbortController } | undefined;
+  const modelList = createModelList(options, over.signal);
 
   const checkHealth = async (): Promise<number> => {
     const { path, read } = dialect.health;
@@ -93,15 +80,7 @@ export function startProber(options: ProberOptions): Prober {
   };
 
   const listModels = async (): Promise<number> => {
-    if (health !== "unhealthy") {
-      const { path, read } = dialect.models;
-      const answer = await ask({ method: "GET", path, timeoutMs: proberRule.modelsTimeoutMs }, over.signal);
-      const listed = "status" in answer ? read(answer.status, answer.body) : undefined;
-      if (listed !== undefined && !over.signal.aborted && !sameList(listed, models)) {
-        models = listed;
-        options.onModels(listed);
-      }
-    }
+    if (health !== "unhealthy") await modelList.ask();
     return around(proberRule.modelsEveryMs);
   };
 
@@ -123,43 +102,16 @@ export function startProber(options: ProberOptions): Prober {
   const gaugesOfDialect = dialect.gauges;
   if (gaugesOfDialect !== undefined) beats.push(startBeat(clock, () => readGauges(gaugesOfDialect)));
 
-  const unwatch = (): void => {
-    watching?.beat.stop();
-    watching?.over.abort();
-    watching = undefined;
-  };
+  const lookout = createLookout(options);
 
   return {
-    look(asked, limitMs) {
-      looking ??= look(options, asked, limitMs, over.signal).finally(() => {
-        looking = undefined;
-      });
-      return looking;
-    },
-
-    watch(asked) {
-      if (asked?.model === watching?.asked.model && asked?.path === watching?.asked.path) return;
-      unwatch();
-      if (asked === undefined || over.signal.aborted) return;
-      const watchOver = new AbortController();
-      const beat = startBeat(clock, async () => {
-        // A look that is under way asks the same.
-        const question = looking ?? askForToken(options, asked, proberRule.watchTimeoutMs, watchOver.signal);
-        const verdict = await question;
-        if (verdict === "answered" && !watchOver.signal.aborted) options.onAnswered();
-        return around(proberRule.watchEveryMs);
-      });
-      watching = { asked, beat, over: watchOver };
-    },
-
+    look: lookout.look,
+    watch: lookout.watch,
+    relist: modelList.askAnew,
     stop() {
       over.abort();
-      unwatch();
+      lookout.stop();
       for (const beat of beats) beat.stop();
     },
   };
-}
-
-function sameList(one: readonly string[], other: readonly string[] | undefined): boolean {
-  return one.length === other?.length && one.every((item, index) => item === other[index]);
 }

@@ -1,5 +1,6 @@
 // TensorRT-LLM behind `trtllm-serve`.
 
+import { parseJson } from "../base/parse-json.ts";
 import type { Dialect } from "./dialect.ts";
 import type { EngineGauges } from "./gauges.ts";
 import { unlessEmpty } from "./gauges.ts";
@@ -9,7 +10,6 @@ import {
   figure,
   member,
   oneToken,
-  parseJson,
   readErrorBody,
   readHealthStatus,
   readModelList,

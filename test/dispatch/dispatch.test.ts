@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { Dispatched } from "../../src/dispatch/dispatch.ts";
 import { dispatchRule } from "../../src/dispatch/dispatch.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
+import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { Reply } from "../support/fake-wire.ts";
 import type { Engine } from "./scene.ts";
 import { events, good, hangs, json, refused, scene, status, told } from "./scene.ts";
@@ -376,4 +377,59 @@ describe("evacuation", () => {
     await clock.advance(50);
     expect(evacuation.askedOf(endpointOf("g"))).toBeUndefined();
   });
+});
+
+describe("the async lane", () => {
+  const full = { slots: 1, queueLimit: 0, replies: [hangs] };
+
+  test("takes what the ladder defers, before any attempt", async () => {
+    const { ask, clock, expectPeace } = scene({ g: { replies: [good] } });
+    const bronze = [{ tier: "bronze", balance: balancers["least-pressure"] }] as const;
+    const asked = ask({ sla: "async", ladder: bronze, laneMs: 0 });
+    await clock.settle();
+    expect(told(asked.done)).toBe("defer");
+    expect(asked.done?.journey).toMatchObject({ because: "deferred", tried: [] });
+    expectPeace();
+  });
+
+  test("takes who finds all engines full, where the time is enough, and nobody else", async () => {
+    const { ask, clock } = scene({ g: full });
+    ask();
+    const enough = ask({ laneMs: 1999 });
+    const tooLong = ask({ laneMs: 2000 });
+    const other = ask();
+    await clock.settle();
+    expect([enough, tooLong, other].map(({ done }) => told(done))).toEqual([
+      "defer",
+      "refusal tier_overloaded",
+      "refusal tier_overloaded",
+    ]);
+  });
+
+  test("takes whose attempts are used up, and tells of them", async () => {
+    const bad = { replies: [status(500)] };
+    const { ask, clock, expectPeace } = scene({ g1: bad, g2: bad, g3: bad, g4: bad });
+    const asked = ask({ laneMs: 0 });
+    const other = ask();
+    await clock.advance(1000);
+    expect(told(asked.done)).toBe("defer");
+    expect(asked.done?.journey.tried).toHaveLength(3);
+    expect(told(other.done)).toBe("refusal upstream_failed");
+    expectPeace();
+  });
+
+  test("has no say in who can be answered", async () => {
+    const { ask, clock } = scene({ g: { replies: [good] } });
+    const asked = ask({ laneMs: 0 });
+    await clock.advance(100);
+    expect(told(asked.done)).toBe("answer 200 by g because local-first after 1");
+  });
+});
+
+test("who wants to know is told of each slot that a request takes", async () => {
+  const { ask, clock } = scene({ g1: { replies: [status(500)] }, g2: { replies: [good] } });
+  const taken: string[] = [];
+  ask({ taken: ({ spec }) => taken.push(spec.name) });
+  await clock.advance(1000);
+  expect(taken).toEqual(["g1", "g2"]);
 });

@@ -3,17 +3,18 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { engineCall } from "../../src/dispatch/engine-call.ts";
-import type { EngineLink } from "../../src/dispatch/engine-link.ts";
+import type { EngineLink, LinkToEngine, LinkToPeer } from "../../src/dispatch/engine-link.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import type { Dialect } from "../../src/engines/dialect.ts";
 import { dialects } from "../../src/engines/engine.ts";
 import { unconstrained } from "../../src/engines/intent-constraint.ts";
+import { peer } from "../../src/engines/peer.ts";
 import { fakeWire } from "../support/fake-wire.ts";
 import { inference } from "../support/inference.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const { client } = fakeWire(virtualClock(), () => ({ hangs: true }));
-const linkOf = (dialect: Dialect): EngineLink => ({
+const linkOf = (dialect: Dialect): LinkToEngine => ({
   client,
   dialect,
   authorization: undefined,
@@ -21,9 +22,17 @@ const linkOf = (dialect: Dialect): EngineLink => ({
 });
 const vllm = linkOf(dialects.vllm);
 const plain = linkOf(dialects.openai);
+const atPeer: LinkToPeer = {
+  client,
+  dialect: peer,
+  peer: { spec: { name: "gold-2/vllm", tier: "gold", locality: "peer", slots: 4, queueLimit: 0 } },
+};
 
-const sent = (request: InferenceRequest, link = plain, model: string | undefined = undefined): string =>
-  Buffer.concat(engineCall(request, link, model).body ?? []).toString();
+const sent = (
+  request: InferenceRequest,
+  link: EngineLink = plain,
+  model: string | undefined = undefined,
+): string => Buffer.concat(engineCall(request, link, model).body ?? []).toString();
 
 describe("engineCall", () => {
   test("edits nothing where the engine's name is the caller's and no priority is due", () => {
@@ -109,6 +118,48 @@ describe("engineCall", () => {
     test("carries the priority of its class, and no model where none is known", () => {
       expect(sent({ ...intent, sla: "async" }, vllm, "m")).toStartWith('{"priority":10,"model":"m",');
       expect(JSON.parse(sent(intent, plain, undefined))).not.toHaveProperty("model");
+    });
+  });
+
+  describe("to an endpoint behind a peer", () => {
+    test("leaves the body to the other router, but for the name of the model", () => {
+      const text = '{"model":"gold","n":1}';
+      expect(sent(inference(0, { text, sla: "async" }), atPeer, "gold")).toBe(text);
+      expect(sent(inference(0, { text }), atPeer, "Qwen")).toBe('{"model":"Qwen","n":1}');
+      expect(sent(inference(0, { text: "{}", modelName: undefined }), atPeer, "Qwen")).toBe(
+        '{"model":"Qwen"}',
+      );
+    });
+
+    test("names the class in a header, and neither an engine's key nor an engine's own headers", () => {
+      expect(engineCall(inference(0, { sla: "async" }), atPeer, "m").headers).toEqual([
+        ["x-request-id", "req_1"],
+        ["x-tierline-sla", "async"],
+      ]);
+    });
+
+    test("claims for whom it is, where, and whether another model would do", () => {
+      const { forwarding } = engineCall(inference(7, { caller: "game" }), atPeer, "m");
+      expect(forwarding).toEqual({
+        claim: { caller: "game", tier: "gold", endpoint: "gold-2/vllm", model: "any", body: "request" },
+        deadline: 2007,
+      });
+      const exact = engineCall(inference(0, { model: "m" }), atPeer, "m").forwarding?.claim;
+      expect(exact).toMatchObject({ caller: undefined, model: "exact" });
+      expect(engineCall(inference(0), plain, "m").forwarding).toBeUndefined();
+    });
+
+    test("sends an intent's question unwritten, with the model only where no other will do", () => {
+      const question = { prompt: "A: patrol\nB: flee", options: 2, temperature: 0.7 };
+      const intent = inference(0, { text: "", modelName: undefined, question });
+      expect(JSON.parse(sent(intent, atPeer, "m"))).toEqual(question);
+      expect(engineCall(intent, atPeer, "m").forwarding?.claim).toMatchObject({
+        model: "any",
+        body: "question",
+      });
+      const named = { ...intent, model: "m" };
+      expect(JSON.parse(sent(named, atPeer, "m"))).toEqual({ ...question, model: "m" });
+      expect(engineCall(named, atPeer, "m").forwarding?.claim.model).toBe("exact");
     });
   });
 

@@ -5,6 +5,7 @@ import type { Dispatch, Dispatched, Journey } from "../../src/dispatch/dispatch.
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import type { QuestionOutcome } from "../../src/dispatch/intent-questions.ts";
 import { createIntents } from "../../src/dispatch/intents.ts";
+import type { Tier } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import type { ArchetypeRule } from "../../src/intents/archetype.ts";
@@ -16,6 +17,7 @@ import { letters, promptOf } from "../../src/intents/prompt.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { route } from "../../src/routing/route.ts";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
+import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
 import { guard } from "../support/archetypes.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
@@ -58,12 +60,18 @@ interface Options {
   /** Each model has an engine of its own. */
   readonly models?: readonly string[];
   readonly maxEntries?: number;
+  /** Of all engines here. */
+  readonly tier?: Tier;
+  /** Slots of the Gold engine behind each peer, which serves "m". */
+  readonly peers?: Readonly<Record<string, number>>;
 }
 
 /** A question as the scripted dispatch got it, with a slot of the engine. */
 export interface Call {
   readonly request: InferenceRequest;
   readonly prompt: string;
+  /** The endpoint that has it. */
+  readonly at: string;
   answer(body: Uint8Array, status?: number): void;
   refuse(): void;
 }
@@ -72,15 +80,23 @@ const journey: Journey = { tried: [], queuedMs: 0, engineMs: 0, because: "local-
 
 export function intentScene(options: Options = {}) {
   const { slots = 4, share = 1, rules = [guard], models = ["m"], maxEntries = 1_000_000 } = options;
+  const { tier = "gold", peers = {} } = options;
   const clock = virtualClock();
   const random = seededRandom(1);
   const fleet = createFleet(
     models.map((model) => ({
-      spec: { name: `engine-of-${model}`, tier: "gold", locality: "local", slots, queueLimit: 0 },
+      spec: { name: `engine-of-${model}`, tier, locality: "local", slots, queueLimit: 0 },
       identity: model,
       models: [model],
     })),
   );
+  /** What gossip says of a peer, which is idle by its own word. */
+  const hear = (name: string, state: "alive" | "suspect" | "dead" = "alive"): void => {
+    const load = { ...idleLoad, at: clock.now() };
+    const advert = advertWith([engineThere({ slots: peers[name] ?? 1, load })]);
+    fleet.setPeer({ name, boot: "1", state, advert, advertAt: clock.now() }, clock.now());
+  };
+  for (const name of Object.keys(peers)) hear(name);
   const archetypes = createArchetypes(rules);
   const table = createIntentTable(archetypes, { maxEntries, maxBytes: 2 ** 28 }, clock.now);
   const calls: Call[] = [];
@@ -123,6 +139,7 @@ export function intentScene(options: Options = {}) {
     const call: Call = {
       request,
       prompt: request.question?.prompt ?? "",
+      at: endpoint.spec.name,
       answer: (body, status = 200) =>
         end({
           kind: "answer",
@@ -215,6 +232,7 @@ export function intentScene(options: Options = {}) {
     seen,
     script,
     inForce,
+    hear,
     archetype,
     ask,
     asking,

@@ -9,6 +9,7 @@ import type { Answer, Dispatched } from "../../src/dispatch/dispatch.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { createResultCache } from "../../src/dispatch/result-cache.ts";
 import { reuseOf } from "../../src/dispatch/reuse.ts";
+import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { Reply } from "../support/fake-wire.ts";
 import { inference } from "../support/inference.ts";
 import type { Engine } from "./scene.ts";
@@ -61,7 +62,8 @@ function remembering(
 /** What a caller sees of it, in a line. */
 function told(done: Dispatched | undefined): string {
   if (done === undefined) return "pending";
-  if (done.kind !== "answer") return done.kind === "gone" ? "gone" : `${done.code} ${done.journey.because}`;
+  if (done.kind === "gone" || done.kind === "defer") return done.kind;
+  if (done.kind === "refusal") return `${done.code} ${done.journey.because}`;
   return `${done.cache} ${done.status} ${done.journey.because} ${done.attempts}`;
 }
 
@@ -558,6 +560,25 @@ describe("identical questions at once", () => {
     expect(told(await asking)).toBe("gone");
     expect(cancelled).toEqual(["caller"]);
     expect(cache.control.stats()).toMatchObject({ entries: 0, misses: 1 });
+  });
+});
+
+describe("who goes to the async lane", () => {
+  const bronze = [{ tier: "bronze", balance: balancers["least-pressure"] }] as const;
+
+  test("goes there for itself, though others who ask the same go there too", async () => {
+    const { ask, clock } = remembering([good]);
+    const all = [1, 2, 3].map(() => ask({ sla: "async", laneMs: 0, ladder: bronze }));
+    await clock.settle();
+    expect(all.map(({ done }) => told(done))).toEqual(["defer", "defer", "defer"]);
+  });
+
+  test("is not refused together with one who may not", async () => {
+    const { ask, clock } = remembering([good]);
+    const refused = ask({ ladder: bronze });
+    const taken = ask({ ladder: bronze, laneMs: 0 });
+    await clock.settle();
+    expect([told(refused.done), told(taken.done)]).toEqual(["no_endpoint no-endpoint", "defer"]);
   });
 });
 

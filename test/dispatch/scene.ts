@@ -25,6 +25,8 @@ export interface Engine {
   readonly queueLimit?: number;
   /** To every request, or to each in turn; the last one again and again. */
   readonly replies: readonly Reply[];
+  /** What it says that it serves when it is asked anew, and after how long. */
+  readonly relist?: { readonly models: readonly string[]; readonly afterMs: number };
 }
 
 interface Options {
@@ -39,9 +41,11 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     Object.entries(engines).map(([name, { tier = "gold", slots = 4, queueLimit = 4 }]) => ({
       spec: { name, tier, locality: "local", slots, queueLimit },
       identity: name,
-      models: [`model-of-${name}`],
+      models: undefined,
     })),
   );
+  for (const endpoint of fleet.local) endpoint.setModels([`model-of-${endpoint.spec.name}`]);
+  let relists = 0;
   const wires = new Map<string, FakeWire>();
   for (const [name, { replies }] of Object.entries(engines)) {
     const wire: FakeWire = fakeWire(clock, () => {
@@ -72,6 +76,19 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     random,
     budget: options.budget ?? createRetryBudget(() => 4, clock.now()),
     linkOf: ({ spec }) => ({
+      relist() {
+        const { models, afterMs } = engines[spec.name]?.relist ?? {
+          models: [`model-of-${spec.name}`],
+          afterMs: 0,
+        };
+        relists += 1;
+        return new Promise((resolve) => {
+          clock.after(afterMs, () => {
+            endpointOf(spec.name).setModels(models);
+            resolve();
+          });
+        });
+      },
       client: wireOf(spec.name).client,
       dialect: dialects.openai,
       authorization: undefined,
@@ -113,7 +130,20 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     expect(clock.pending()).toBe(0);
   };
 
-  return { clock, fleet, dispatch, evacuation, rooms, ask, ends, moves, wireOf, endpointOf, expectPeace };
+  return {
+    clock,
+    fleet,
+    dispatch,
+    evacuation,
+    rooms,
+    ask,
+    ends,
+    moves,
+    wireOf,
+    endpointOf,
+    expectPeace,
+    relists: () => relists,
+  };
 }
 
 export const json = (text: string, atMs = 10): Reply => ({ chunks: [[atMs, text]] });
@@ -134,7 +164,7 @@ export const good = json('{"ok":true}');
 /** What became of a request, in a line. */
 export function told(done: Dispatched | undefined): string {
   if (done === undefined) return "pending";
-  if (done.kind === "gone") return "gone";
+  if (done.kind === "gone" || done.kind === "defer") return done.kind;
   if (done.kind === "refusal") return `refusal ${done.code}`;
   return `answer ${done.status} by ${done.answeredBy.name} because ${done.journey.because} after ${done.attempts}`;
 }

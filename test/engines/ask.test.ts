@@ -6,6 +6,7 @@ import type { Ask } from "../../src/engines/ask.ts";
 import { createAsk } from "../../src/engines/ask.ts";
 import type { WireClient } from "../../src/wire/client.ts";
 import { createWireClient } from "../../src/wire/client.ts";
+import { startBlackHole } from "../support/black-hole.ts";
 
 const never = new AbortController().signal;
 const cleanups: (() => void)[] = [];
@@ -88,6 +89,15 @@ test("nobody listening is a refusal, at once", async () => {
   cleanups.push(() => client.close());
   const ask = createAsk(client, systemClock, []);
   expect(await ask({ method: "GET", path: "/", timeoutMs: 10_000 }, never)).toEqual({ failed: "refused" });
+});
+
+test("a connect that neither succeeds nor fails is told apart from a refusal", async () => {
+  const hole = await startBlackHole();
+  const client = createWireClient({ host: "127.0.0.1", port: hole.port }, systemClock, { connectMs: 50 });
+  cleanups.push(client.close, hole.stop);
+  const ask = createAsk(client, systemClock, []);
+  const question = { method: "GET", path: "/", timeoutMs: 10_000 } as const;
+  expect(await ask(question, never)).toEqual({ failed: "unreachable" });
 });
 
 test("an answer of more than 1 MiB is a refusal", async () => {

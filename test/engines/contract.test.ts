@@ -156,6 +156,11 @@ for (const kind of engineKinds) {
       }
     });
 
+    test("knows of no router before it: what one would say of a refusal changes nothing", () => {
+      for (const status of [200, 404, 429, 500, 504])
+        expect(dialect.verdict(status, "deadline_exceeded")).toBe(dialect.verdict(status));
+    });
+
     test("reads every shape of error body", () => {
       const message = (body: unknown): string | undefined =>
         dialect.readError(400, JSON.stringify(body))?.message;

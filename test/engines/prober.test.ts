@@ -1,12 +1,11 @@
-// The prober's beats, its look and its watch, in virtual time.
+// The prober's beats, in virtual time. Its lookout has a test of its own.
 
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Answer, Question } from "../../src/engines/ask.ts";
 import type { EngineGauges } from "../../src/engines/gauges.ts";
 import type { Asked } from "../../src/engines/look.ts";
-import { openai } from "../../src/engines/openai.ts";
-import type { Prober } from "../../src/engines/prober.ts";
+import type { Lookout } from "../../src/engines/lookout.ts";
 import { proberRule, startProber } from "../../src/engines/prober.ts";
 import { vllm } from "../../src/engines/vllm.ts";
 import type { Script, ScriptedAsk } from "../support/scripted-ask.ts";
@@ -35,7 +34,7 @@ const except =
 interface Scene {
   readonly clock: VirtualClock;
   readonly engine: ScriptedAsk;
-  readonly prober: Prober;
+  readonly prober: Lookout;
   readonly health: string[];
   readonly models: (readonly string[])[];
   readonly gauges: EngineGauges[];
@@ -104,12 +103,12 @@ describe("the beats", () => {
     for (const gap of gaps(asked("/metrics"))) expect(gap).toBeGreaterThanOrEqual(vllm.gauges?.everyMs ?? 0);
   });
 
-  test("report a list of models only when it has changed, within 6 s", async () => {
+  test("report a list of models only when it has changed, within 1.2 s", async () => {
     const { clock, engine, models: lists } = scene();
     await clock.advance(12_000);
     expect(lists).toEqual([["tiny"]]);
     engine.script = except({ "/v1/models": () => models("tiny", "other") });
-    await clock.advance(6_000);
+    await clock.advance(1_200);
     expect(lists).toEqual([["tiny"], ["tiny", "other"]]);
   });
 
@@ -186,151 +185,6 @@ describe("health", () => {
     const { clock, health } = scene(except({ "/health": () => ({ status: 404, body: "" }) }));
     await clock.advance(5_000);
     expect(health).toEqual(["unknown"]);
-  });
-});
-
-describe("a look", () => {
-  const question = "/v1/completions";
-
-  test("says answered as soon as the token comes, on a fresh connection", async () => {
-    const { clock, engine, prober } = scene(
-      except({ [question]: () => ({ afterMs: 20, answer: ok("{}") }) }),
-    );
-    const verdict = prober.look(tiny, 100);
-    await clock.advance(21);
-    expect(await verdict).toBe("answered");
-    expect(engine.asked.find(({ path }) => path === question)?.fresh).toBe(true);
-  });
-
-  test("says answered to a 404, for silence has to be proven", async () => {
-    const { clock, prober } = scene(except({ [question]: () => ({ status: 404, body: "" }) }));
-    const verdict = prober.look(tiny, 100);
-    await clock.advance(1);
-    expect(await verdict).toBe("answered");
-  });
-
-  for (const [what, answer] of [
-    ["a connection refused", refused],
-    ["429", { status: 429, body: "" }],
-    ["500", { status: 500, body: "" }],
-    ["503", { status: 503, body: "" }],
-  ] as const) {
-    test(`says refused to ${what}`, async () => {
-      const { clock, prober } = scene(except({ [question]: () => answer }));
-      const verdict = prober.look(tiny, 100);
-      await clock.advance(1);
-      expect(await verdict).toBe("refused");
-    });
-  }
-
-  test("says silent exactly at its limit when no token comes and the counter stands still", async () => {
-    const { clock, prober } = scene(except({ [question]: () => "never" }));
-    let verdict: string | undefined;
-    void prober.look(tiny, 100).then((said) => {
-      verdict = said;
-    });
-    await clock.advance(99);
-    expect(verdict).toBeUndefined();
-    await clock.advance(1);
-    expect(verdict).toBe("silent");
-  });
-
-  test("says answered when no token comes but the counter has moved: the engine is slow, not dead", async () => {
-    let generated = 0;
-    const { clock, prober } = scene(
-      except({
-        [question]: () => "never",
-        "/metrics": () => {
-          generated += 1;
-          return tokens(generated);
-        },
-      }),
-    );
-    const verdict = prober.look(tiny, 100);
-    await clock.advance(100);
-    expect(await verdict).toBe("answered");
-  });
-
-  test("says silent when neither the token nor the figures come", async () => {
-    const { clock, prober } = scene(() => "never");
-    const verdict = prober.look(tiny, 100);
-    await clock.advance(100);
-    expect(await verdict).toBe("silent");
-  });
-
-  test("needs no counter where the dialect has none", async () => {
-    const { clock, engine, prober } = scene(() => "never", openai);
-    const verdict = prober.look(tiny, 100);
-    await clock.advance(100);
-    expect(await verdict).toBe("silent");
-    expect(engine.asked.some(({ path }) => path === "/metrics")).toBe(false);
-  });
-
-  test("is joined by a second call, and a later one asks again", async () => {
-    const { clock, engine, prober } = scene(except({ [question]: () => "never" }));
-    const verdicts = [prober.look(tiny, 100), prober.look({ ...tiny, model: "other" }, 100)];
-    await clock.advance(100);
-    expect(await Promise.all(verdicts)).toEqual(["silent", "silent"]);
-    expect(engine.mostOpen(question)).toBe(1);
-    engine.script = well;
-    const later = prober.look(tiny, 100);
-    await clock.advance(1);
-    expect(await later).toBe("answered");
-  });
-
-  test("leaves no question open behind it", async () => {
-    const { clock, engine, prober } = scene(except({ "/metrics": () => "never" }));
-    void prober.look(tiny, 1_000);
-    await clock.advance(10);
-    // The beat's own reading may be open; the look's must not be.
-    expect(engine.open.get(question)).toBe(0);
-    expect(engine.open.get("/metrics")).toBe(1);
-  });
-});
-
-describe("a watch", () => {
-  const question = "/v1/completions";
-
-  test("sees a healed engine within 2 s, whenever it heals", async () => {
-    for (const healAtMs of [3_000, 3_250, 3_500, 3_900]) {
-      const { clock, engine, prober, answered } = scene(except({ [question]: () => "never" }));
-      prober.watch(tiny);
-      await clock.advance(healAtMs);
-      expect(answered).toEqual([]);
-      engine.script = well;
-      await clock.advance(2_000);
-      expect(answered.length).toBeGreaterThan(0);
-    }
-  });
-
-  test("asks about every 500 ms while it is answered with refusals", async () => {
-    const { clock, prober, asked } = scene(except({ [question]: () => refused }));
-    prober.watch(tiny);
-    await clock.advance(10_000);
-    for (const gap of gaps(asked(question))) {
-      expect(gap).toBeGreaterThanOrEqual(400);
-      expect(gap).toBeLessThanOrEqual(600);
-    }
-    expect(asked(question).length).toBeGreaterThan(15);
-  });
-
-  test("goes on as it is when told the same again, and ends when told so", async () => {
-    const { clock, prober, asked, answered } = scene();
-    prober.watch(tiny);
-    prober.watch(tiny);
-    await clock.advance(0);
-    expect(asked(question)).toHaveLength(1);
-    expect(answered).toEqual([0]);
-    prober.watch(undefined);
-    await clock.advance(5_000);
-    expect(asked(question)).toHaveLength(1);
-  });
-
-  test("has at most one question open", async () => {
-    const { clock, engine, prober } = scene(except({ [question]: () => "never" }));
-    prober.watch(tiny);
-    await clock.advance(10_000);
-    expect(engine.mostOpen(question)).toBe(1);
   });
 });
 
