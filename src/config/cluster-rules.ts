@@ -1,9 +1,11 @@
 // What the cluster's settings demand of each other and of the listeners: whom this router can reach, and who can reach it.
 
+import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { Address } from "./address.ts";
 import { addressText, isLoopback, parseAddress } from "./address.ts";
 import type { Values } from "./schema.ts";
+import type { TlsFiles } from "./secrets.ts";
 import type { Sources } from "./sources.ts";
 
 export function* gossipNeedsFleet({ listen, cluster }: Values, sources: Sources) {
@@ -79,4 +81,50 @@ export function* peersReachPublic({ listen }: Values, sources: Sources) {
     `${sources.called(["listen", "public"])} is ${addressText(listen.public)}, so no peer can send a request to this router`,
     'listen where they can reach it, such as public = "0.0.0.0:8010", or they will only send theirs elsewhere',
   );
+}
+
+/** A machine that nobody has named is called as others are, and of two hosts of one name one drops out. */
+export function* nameTellsApart({ host, listen }: Values, sources: Sources) {
+  if (listen.gossip === undefined || sources.written(["host", "name"])) return;
+  if (!/^localhost(\.|$)/i.test(host.name)) return;
+  yield sources.problem(
+    ["host", "name"],
+    `this machine calls itself ${host.name}, and so do others`,
+    'write name = "gold-1", or what it is for you, under [host]; no two hosts of a fleet may have the same',
+  );
+}
+
+/** Peers check the certificate as any client does; where it does not fit, they send nothing here. */
+export function* certificateIsForPeers({ listen, cluster }: Values, sources: Sources, tls: TlsFiles) {
+  if (listen.gossip === undefined) return;
+  const host = cluster?.advertise?.host;
+  const path = ["tls", "cert_file"];
+  if (host === undefined) {
+    const what = "peers call this router by its IP address, and only a certificate that names it will do";
+    yield sources.problem(
+      path,
+      what,
+      "write advertise under [cluster], with a name that the certificate has",
+    );
+    return;
+  }
+  const certificate = certificateOf(tls);
+  const fits =
+    certificate && (isIP(host) > 0 ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined;
+  if (fits !== false) return;
+  yield sources.problem(
+    path,
+    `${sources.called(path)}: the certificate is not for ${host}, where peers call this router`,
+    "they will send it no request; have the certificate name it, or advertise a name that it has",
+  );
+}
+
+/** Undefined: the listener will say what is wrong with it. */
+function certificateOf({ cert }: TlsFiles): X509Certificate | undefined {
+  try {
+    return new X509Certificate(cert);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return undefined;
+  }
 }

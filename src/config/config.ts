@@ -37,6 +37,8 @@ export interface Config {
   readonly cache: { readonly result: ResultCacheConfig };
   /** There whenever `listen.gossip` is. */
   readonly cluster?: ClusterConfig;
+  /** Undefined: there are no jobs. */
+  readonly bronze?: BronzeConfig;
   readonly state: { readonly dir: string };
   readonly drain: { readonly deadlineMs: number };
 }
@@ -102,6 +104,27 @@ export interface ClusterConfig {
   readonly keys: SealKeys;
 }
 
+interface JobsConfig {
+  readonly maxQueued: number;
+  readonly retentionMs: number;
+}
+
+/** Places are `s3://…`. */
+export type BronzeConfig = JobsConfig &
+  (
+    | { readonly runner: "local" }
+    | {
+        readonly runner: "sagemaker";
+        readonly endpoint: string;
+        readonly region: string;
+        readonly output: string;
+        readonly input?: string;
+        readonly manifests?: string;
+        /** The first is asked for where a caller names none. */
+        readonly models: readonly string[];
+      }
+  );
+
 export function toConfig(values: Values, secrets: Secrets): Config {
   return {
     host: toHost(values.host),
@@ -127,6 +150,7 @@ export function toConfig(values: Values, secrets: Secrets): Config {
     intents: toIntents(values.intents),
     cache: { result: toResultCache(values.cache.result) },
     ...toCluster(values, secrets.gossipKeys),
+    ...toBronze(values),
     state: values.state,
     drain: { deadlineMs: values.drain.deadline_ms },
   };
@@ -147,6 +171,27 @@ function toCluster({ listen, cluster }: Values, keys: SealKeys | undefined): Pic
   if (listen.gossip === undefined || cluster?.fleet === undefined || keys === undefined) return {};
   const { fleet, seeds, advertise } = cluster;
   return { cluster: { fleet, seeds, ...(advertise === undefined ? {} : { advertise }), keys } };
+}
+
+/** The rules have seen to it that SageMaker has all that it needs. */
+function toBronze({ tier: { bronze }, jobs }: Values): Pick<Config, "bronze"> {
+  if (bronze?.runner === undefined || jobs === undefined) return {};
+  const { runner, endpoint, region, output, input, manifests, models = [] } = bronze;
+  const kept = { maxQueued: jobs.max_queued, retentionMs: jobs.retention_hours * 3_600_000 };
+  if (runner === "local") return { bronze: { ...kept, runner } };
+  if (endpoint === undefined || region === undefined || output === undefined) return {};
+  return {
+    bronze: {
+      ...kept,
+      runner,
+      endpoint,
+      region,
+      output,
+      ...(input === undefined ? {} : { input }),
+      ...(manifests === undefined ? {} : { manifests }),
+      models,
+    },
+  };
 }
 
 const toEngine = (engine: Values["engine"][number], apiKey: string | undefined): EngineConfig => ({

@@ -2,6 +2,7 @@
 
 import type { Layered } from "./layers.ts";
 import { layer } from "./layers.ts";
+import type { Machine } from "./machine.ts";
 import type { Path } from "./path.ts";
 import { valueAt } from "./path.ts";
 import type { Setting } from "./settings.ts";
@@ -31,5 +32,5 @@ export function effectiveSettings({ tree, sources }: Layered): EffectiveSetting[
 }
 
 /** What holds on this machine when nobody says anything. */
-export const defaultSettings = (hostname: string): EffectiveSetting[] =>
-  effectiveSettings(layer({ document: undefined, env: {}, flags: {}, hostname }));
+export const defaultSettings = (machine: Machine): EffectiveSetting[] =>
+  effectiveSettings(layer({ document: undefined, env: {}, flags: {}, machine }));

@@ -35,8 +35,15 @@ function wrong(path: Path, setting: Setting, { tree, sources }: Layered): Config
   const near = typeof value === "string" ? nearest(value, setting.kind.choices ?? []) : undefined;
   const name = sources.called(path.slice(0, setting.pattern.length));
   const message = `${name} must be ${setting.kind.expects}, not ${shown(value)}`;
+  if (!sources.written(path)) return sources.problem(path, message, unwrittenHint(setting));
   const hint = near === undefined ? setting.kind.advice?.(value) : `did you mean ${JSON.stringify(near)}?`;
   return sources.problem(path, message, hint);
+}
+
+/** What a machine says of itself need not be of any use. */
+function unwrittenHint({ pattern, example }: Setting): string {
+  const line = `${pattern.at(-1)} = ${inlineText(example)}`;
+  return `that is what this machine says of itself; write ${line}, or what it is for you, under ${headerOf(pattern.slice(0, -1))}`;
 }
 
 function missing(path: Path, setting: Setting, { tree, sources }: Layered): ConfigProblem {

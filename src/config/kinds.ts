@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import type { Seed } from "../host/discovery.ts";
+import { readS3Url } from "../jobs/objects.ts";
 import type { Address, Advertised } from "./address.ts";
 import { parseAddress, parseAdvertised } from "./address.ts";
 import { parseByteSize } from "./byte-size.ts";
@@ -225,6 +226,17 @@ export const serverUrl = (): Kind<z.ZodString> => ({
       return "put the key into a file and name it in api_key_file";
     return "leave out what follows the port: tierline adds the paths, /v1 among them";
   },
+  fromText: asIs,
+});
+
+/** A bucket, and what the names of the objects in it begin with. */
+export const s3Place = (): Kind<z.ZodString> => ({
+  schema: z.string().refine((written) => readS3Url(written) !== undefined),
+  expects: 'a place in S3, such as "s3://bucket/results"',
+  advice: (written) =>
+    typeof written === "string" && !written.startsWith("s3://")
+      ? "start it with s3:// and the name of the bucket"
+      : undefined,
   fromText: asIs,
 });
 

@@ -2,14 +2,7 @@
 
 import type { Path } from "./path.ts";
 
-const later: readonly (readonly string[])[] = [
-  ["auth", "key"],
-  ["cluster"],
-  ["host", "zone"],
-  ["jobs"],
-  ["listen", "gossip"],
-  ["tier", "bronze"],
-];
+const later: readonly (readonly string[])[] = [["auth", "key"], ["jobs"], ["tier", "bronze"]];
 
 export const notYet = "this version of tierline does not have it yet; take it out until yours does";
 

@@ -3,6 +3,7 @@
 import { slaClasses } from "../routing/sla.ts";
 import { nearest } from "./did-you-mean.ts";
 import { notYet, variableComesLater } from "./later.ts";
+import type { Machine } from "./machine.ts";
 import type { Path, Table } from "./path.ts";
 import { isTable, newTable, setAt, valueAt } from "./path.ts";
 import type { ConfigProblem } from "./problem.ts";
@@ -28,16 +29,13 @@ export interface LayerInputs {
   readonly document: TomlDocument | undefined;
   readonly env: Environment;
   readonly flags: ConfigFlags;
-  /** What this machine calls itself. */
-  readonly hostname: string;
-  /** Where it says that it stands. */
-  readonly zone?: string | undefined;
+  readonly machine: Machine;
 }
 
 /** Variables that say where the configuration or the router is, and are no settings. */
 const otherVariables = ["TIERLINE_CONFIG", "TIERLINE_ADMIN"];
 
-export function layer({ document, env, flags, hostname, zone }: LayerInputs): Layered {
+export function layer({ document, env, flags, machine }: LayerInputs): Layered {
   const tree = document?.root ?? newTable();
   const sources = createSources(document);
   makeSections(tree);
@@ -49,8 +47,9 @@ export function layer({ document, env, flags, hostname, zone }: LayerInputs): La
     }
   }
   fillFixedDefaults(tree);
-  fillFoundDefaults(tree, sources, { env, hostname, zone });
-  return { tree, sources, warnings: [...unknownVariables(env), ...beatenVariables(env)] };
+  fillMachine(tree, sources, machine);
+  fillFoundDefaults(tree, sources, env);
+  return { tree, sources, warnings: [...untold(machine), ...unknownVariables(env), ...beatenVariables(env)] };
 }
 
 function makeSections(tree: Table): void {
@@ -96,18 +95,26 @@ function fillFixedDefaults(tree: Table): void {
   }
 }
 
-/** The defaults that depend on the machine, the environment or another setting. */
-function fillFoundDefaults(
-  tree: Table,
-  sources: Sources,
-  { env, hostname, zone }: Pick<LayerInputs, "env" | "hostname" | "zone">,
-): void {
-  setMissing(tree, ["host", "name"], hostname);
-  if (zone !== undefined) setMissing(tree, ["host", "zone"], zone);
+function fillMachine(tree: Table, sources: Sources, { name, zone, toldBy }: Machine): void {
+  for (const [path, value] of [
+    [["host", "name"], name],
+    [["host", "zone"], zone],
+  ] as const) {
+    if (value === undefined || valueAt(tree, path) !== undefined) continue;
+    setAt(tree, path, value);
+    if (toldBy === "ec2") sources.record(path, "default (ec2)");
+  }
+}
+
+/** The defaults that depend on the environment or another setting. */
+function fillFoundDefaults(tree: Table, sources: Sources, env: Environment): void {
   setMissing(tree, ["state", "dir"], firstFolder(env["STATE_DIRECTORY"]) ?? "./.tierline");
   const credentials = env["CREDENTIALS_DIRECTORY"];
   if (valueAt(tree, ["auth", "mode"]) === "keys" && credentials) {
     setMissing(tree, ["auth", "keys_file"], `${credentials}/keys`);
+  }
+  if (valueAt(tree, ["listen", "gossip"]) !== undefined && credentials) {
+    setMissing(tree, ["cluster", "secret_file"], `${credentials}/gossip.key`);
   }
   for (const path of placesOf(["engine", each], tree)) {
     const engine = valueAt(tree, path);
@@ -139,6 +146,13 @@ function freeName(tree: Table, kind: string): string {
 
 function setMissing(tree: Table, path: Path, value: unknown): void {
   if (valueAt(tree, path) === undefined) setAt(tree, path, value);
+}
+
+/** A name that depends on who answers in time is another one some day, and then the fleet has one host more. */
+function untold({ untold: why }: Machine): ConfigProblem[] {
+  if (why === undefined) return [];
+  const message = `EC2 should know this machine's name and zone, but its instance metadata do not tell: ${why}`;
+  return [{ message, hint: "write name and zone under [host], so that they are the same at each start" }];
 }
 
 function unknownVariables(env: Environment): ConfigProblem[] {

@@ -1,5 +1,6 @@
 // From a path, an environment and flags to a Config, or to every reason why there is none.
 
+import { certificateIsForPeers } from "./cluster-rules.ts";
 import type { Config } from "./config.ts";
 import { toConfig } from "./config.ts";
 import type { EffectiveSetting } from "./effective.ts";
@@ -40,6 +41,8 @@ export function loadConfig(from: ConfigSources): LoadedConfig | RefusedConfig {
   const secrets = readSecrets(values, layered.sources, from.readFile);
   if (!secrets.ok) errors.push(...secrets.errors);
   if (!secrets.ok || errors.length > 0) return { ok: false, errors: inOrder(errors) };
+  const { tls } = secrets.secrets;
+  if (tls !== undefined) warnings.push(...certificateIsForPeers(values, layered.sources, tls));
   return {
     ok: true,
     config: toConfig(values, secrets.secrets),

@@ -1,10 +1,11 @@
 // Finds the file, lays the sources over each other and checks each value by itself. Reads no secret, so that whoever
 // may read the configuration but not the keys can still ask where the router is.
 
-import { hostname as systemHostname } from "node:os";
 import { explainIssue } from "./explain-issue.ts";
 import type { ConfigFlags, Environment, Layered } from "./layers.ts";
 import { layer } from "./layers.ts";
+import type { Machine } from "./machine.ts";
+import { thisHost } from "./machine.ts";
 import type { Table } from "./path.ts";
 import { removeAt } from "./path.ts";
 import type { ConfigProblem } from "./problem.ts";
@@ -24,10 +25,8 @@ export interface ConfigSources {
   readonly env: Environment;
   readonly flags?: ConfigFlags;
   readonly readFile: ReadFile;
-  /** What this machine calls itself; asked of the system when not given. */
-  readonly hostname?: string;
-  /** Where it stands, if it knows. */
-  readonly zone?: string | undefined;
+  /** What is known of it; not given: what it calls itself. */
+  readonly machine?: Machine;
 }
 
 export interface ValuesReading {
@@ -46,9 +45,8 @@ export function readValues(from: ConfigSources): ValuesReading {
   const found = findDocument(from);
   if (!found.ok) return { errors: [found.error], refused: new Set() };
   const { document } = found;
-  const hostname = from.hostname ?? systemHostname();
-  const { env, flags = {}, zone } = from;
-  const layered = layer({ document, env, flags, hostname, zone });
+  const { env, flags = {}, machine = thisHost() } = from;
+  const layered = layer({ document, env, flags, machine });
   return { ...(document ? { file: document.file } : {}), layered, ...checkEach(layered) };
 }
 
@@ -89,8 +87,11 @@ function checkEach(layered: Layered): Pick<ValuesReading, "values" | "errors" | 
   return { ...(rest.success ? { values: rest.data } : {}), errors, refused };
 }
 
+/** Keeps the place of a value that was refused, and is never seen. */
+const nowhere: Machine = { name: "unknown", toldBy: "host" };
+
 function atDefaults(tree: Table, refused: ReadonlySet<PropertyKey>): Table {
-  const untouched = layer({ document: undefined, env: {}, flags: {}, hostname: "unknown" }).tree;
+  const untouched = layer({ document: undefined, env: {}, flags: {}, machine: nowhere }).tree;
   return {
     ...tree,
     ...Object.fromEntries(Object.entries(untouched).filter(([table]) => refused.has(table))),

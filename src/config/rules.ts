@@ -9,6 +9,7 @@ import {
   clusterNeedsGossip,
   gossipNeedsFleet,
   gossipNeedsSecret,
+  nameTellsApart,
   peersReachPublic,
   seedsAreInReach,
 } from "./cluster-rules.ts";
@@ -23,6 +24,13 @@ import {
   oneofValuesDiffer,
   situationsFit,
 } from "./intent-rules.ts";
+import {
+  bronzeNeedsRunner,
+  jobsNeedBronze,
+  localNeedsNoPlace,
+  manifestsNeedInput,
+  sageMakerHasItsPlace,
+} from "./job-rules.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { Values } from "./schema.ts";
 import type { Sources } from "./sources.ts";
@@ -62,7 +70,13 @@ export const rules: readonly Rule[] = [
   { reads: ["listen", "cluster"], severity: "warning", check: seedsAreInReach },
   { reads: ["listen", "cluster"], severity: "warning", check: advertiseIsReachable },
   { reads: ["listen"], severity: "warning", check: peersReachPublic },
+  { reads: ["host", "listen"], severity: "warning", check: nameTellsApart },
   { reads: ["intents", "aliases", "engine", "listen"], severity: "warning", check: modelsLeadSomewhere },
+  { reads: ["tier"], severity: "error", check: bronzeNeedsRunner },
+  { reads: ["tier"], severity: "error", check: sageMakerHasItsPlace },
+  { reads: ["tier"], severity: "error", check: manifestsNeedInput },
+  { reads: ["tier"], severity: "warning", check: localNeedsNoPlace },
+  { reads: ["tier", "jobs"], severity: "warning", check: jobsNeedBronze },
 ];
 
 function* openPublicNeedsMode({ listen }: Values, sources: Sources) {

@@ -4,8 +4,10 @@
 import { z } from "zod";
 import { cacheBounds } from "../base/cache-bounds.ts";
 import { engineKinds } from "../engines/engine.ts";
+import { namePattern } from "../fleet/advert.ts";
 import { tiers } from "../fleet/endpoint.ts";
 import { actionsMost, picks } from "../intents/archetype.ts";
+import type { JobRunner } from "../jobs/runner.ts";
 import { balancerNames } from "../routing/balancers/balancers.ts";
 import { slaClasses } from "../routing/sla.ts";
 import { logLevels } from "../telemetry/log.ts";
@@ -24,6 +26,7 @@ import {
   number,
   onlyTrue,
   origin,
+  s3Place,
   seed,
   serverUrl,
   share,
@@ -36,6 +39,9 @@ import {
 import { onceHere } from "./later.ts";
 import type { Table } from "./path.ts";
 
+/** As JobRunner has them. */
+const jobRunners = ["sagemaker", "local"] as const satisfies readonly JobRunner["name"][];
+
 /** An engine sits on a GPU; bronze is not a place for one, only the last rung of a ladder. */
 const engineTiers = ["gold", "silver"] as const satisfies readonly (typeof tiers)[number][];
 
@@ -47,8 +53,12 @@ const longestKeptMs = cacheBounds.ttlSeconds.to * 1000;
 /** Of one feature. Each bucket multiplies the situations, and with them the misses: more is a slip. */
 const bucketsMost = 256;
 
+/** As adverts carry it, which is also what a label and a header can hold. */
 const name = () =>
-  text('a name of letters, digits, ".", "_" and "-", at most 64 long', /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
+  text(
+    'a name of letters, digits, ".", "_" and "-", at most 64 long, the first a letter or a digit',
+    namePattern,
+  );
 
 const ladder = (fallback: readonly (typeof tiers)[number][]) =>
   setting(listOf(choice(tiers), 'a list of tiers, such as ["gold", "silver"]'), {
@@ -242,47 +252,113 @@ function defaultHint({ actions }: Table): string | undefined {
 /** A list of more is no longer written by hand; and who knows one host is told of the others. */
 const seedsMost = 64;
 
-const cluster = section("The routers that act as one. Without `listen.gossip` this router stays alone.", {
-  fleet: optional(name(), {
-    about: "The name of the fleet, the same on all its routers. Two fleets never merge.",
-    otherwise: "must be written where `listen.gossip` is",
-    example: "bodybroker-prod",
-  }),
-  seeds: setting(
-    maybeEmptyListOf(
-      seed(),
-      'a list of other routers\' gossip addresses, such as ["10.0.1.11:8012", "dns:tierline.internal:8012"]',
-      seedsMost,
+const cluster = section(
+  "The routers that act as one; any of them answers for all. Without `listen.gossip` this router stays alone. " +
+    "[Operations](operations.md#a-fleet) has the steps.",
+  {
+    fleet: optional(name(), {
+      about: "The name of the fleet, the same on all its routers. Two fleets never merge.",
+      otherwise: "must be written where `listen.gossip` is",
+      example: "bodybroker-prod",
+    }),
+    seeds: setting(
+      maybeEmptyListOf(
+        seed(),
+        'a list of other routers\' gossip addresses, such as ["10.0.1.11:8012", "dns:tierline.internal:8012"]',
+        seedsMost,
+      ),
+      {
+        about:
+          "Where to look for the other routers: `HOST:PORT`, or `dns:NAME:PORT` for all that the DNS says of a full name, be it SRV records, which bring their own ports, or addresses. All routers may have the same list; one that can be reached is enough.",
+        fallback: [],
+      },
     ),
-    {
+    advertise: optional(advertised(), {
       about:
-        "Where to look for the other routers: `HOST:PORT`, or `dns:NAME:PORT` for all that the DNS says of a full name, be it SRV records, which bring their own ports, or addresses. All routers may have the same list; one that can be reached is enough.",
-      fallback: [],
-    },
-  ),
-  advertise: optional(advertised(), {
+        "The host where the others reach this router, and the port of its public listener where that is another one outside. With `[tls]` they call `https://` there, so write a name that the certificate has.",
+      otherwise: "the address of this machine that leads to the seeds, and the ports that it listens on",
+      example: "10.0.1.10",
+    }),
+    secret_file: optional(filePath(), {
+      about:
+        "A file with the secret of the fleet, the same on all its routers; during a change two lines, the one to sign with first. Read again on SIGHUP.",
+      otherwise: "`$CREDENTIALS_DIRECTORY/gossip.key`, else it must be written where `listen.gossip` is",
+      example: "/etc/tierline/gossip.key",
+    }),
+  },
+);
+
+const bronze = section(
+  "Work that may take minutes. Without a runner there are no jobs, and SLA `async` is refused. " +
+    "A job is durable on this host's disk; with `manifests` it survives the loss of the host as well.",
+  {
+    runner: optional(choice(jobRunners), {
+      about:
+        "Who does it. `sagemaker`: an endpoint for asynchronous inference, which may scale from zero. `local`: the engines of this fleet, while hardly anybody needs them.",
+      otherwise: "there are no jobs",
+      example: "sagemaker",
+    }),
+    endpoint: optional(text("the name of a SageMaker endpoint", /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/), {
+      about: "The SageMaker endpoint.",
+      otherwise: "must be written where the runner is `sagemaker`",
+      example: "story-bronze",
+    }),
+    region: optional(text('an AWS region, such as "us-east-1"', /^[a-z]{2,}(-[a-z]+)+-\d+$/), {
+      about: "The AWS region of the endpoint and the buckets.",
+      otherwise: "must be written where the runner is `sagemaker`",
+      example: "us-east-1",
+    }),
+    output: optional(s3Place(), {
+      about: "Where the endpoint puts results: its own `S3OutputPath`.",
+      otherwise: "must be written where the runner is `sagemaker`",
+      example: "s3://bucket/results",
+    }),
+    input: optional(s3Place(), {
+      about: "Where requests over 128,000 bytes go, and with `manifests` all of them.",
+      otherwise: "a longer request fails",
+      example: "s3://bucket/inputs",
+    }),
+    manifests: optional(s3Place(), {
+      about:
+        "Where each job is written down before it is accepted, so that another host of the fleet finishes it if this one is lost. The same on all hosts.",
+      otherwise: "a job is as durable as this host's disk",
+      example: "s3://bucket/manifests",
+    }),
+    models: optional(
+      listOf(text("the name of a model", /^\S+$/), 'a list of model names, such as ["story-70b"]'),
+      {
+        about: "The models of the endpoint; the first is asked for where a caller names none.",
+        otherwise: "callers name a tier, an SLA class or nothing; with `local`, what the fleet serves",
+        example: ["story-70b"],
+      },
+    ),
+  },
+);
+
+const jobs = section("Jobs that are accepted and not yet forgotten. Needs `[tier.bronze]`.", {
+  max_queued: setting(wholeNumber(1, 100_000), {
     about:
-      "The host where the others reach this router, and the port of its public listener where that is another one outside.",
-    otherwise: "the address of this machine that leads to the seeds, and the ports that it listens on",
-    example: "10.0.1.10",
+      "Jobs that have not ended; one more is refused with 429. Each costs some memory, and its request disk.",
+    fallback: 10_000,
   }),
-  secret_file: optional(filePath(), {
-    about:
-      "A file with the secret of the fleet, the same on all its routers; during a change two lines, the one to sign with first. Read again on SIGHUP.",
-    otherwise: "must be written where `listen.gossip` is",
-    example: "/etc/tierline/gossip.key",
+  retention_hours: setting(wholeNumber(1, 720, "hours"), {
+    about: "How long a job and its result are kept after its end.",
+    fallback: 24,
   }),
 });
 
 export const configSchema = z.strictObject({
   host: section("This machine.", {
-    name: setting(name(), { about: "Its name in the fleet.", otherwise: "the host name", example: "gold-1" }),
-    ...onceHere(["host", "zone"], {
-      zone: optional(name(), {
-        about: "Where it stands. Among peers with equal room those of the same zone are preferred.",
-        otherwise: "the EC2 availability zone, elsewhere none",
-        example: "us-east-1a",
-      }),
+    name: setting(name(), {
+      about:
+        "Its name in the fleet, where no two hosts may have the same: of two, the one that started first drops out.",
+      otherwise: "the EC2 instance id, elsewhere the host name",
+      example: "gold-1",
+    }),
+    zone: optional(name(), {
+      about: "Where it stands. Among peers with equal room those of the same zone are preferred.",
+      otherwise: "the EC2 availability zone, elsewhere none",
+      example: "us-east-1a",
     }),
   }),
   listen: section("Where the router listens. Port 0 takes a free one.", {
@@ -296,13 +372,11 @@ export const configSchema = z.strictObject({
       fallback: "127.0.0.1:8011",
       flag: "admin-listen",
     }),
-    ...onceHere(["listen", "gossip"], {
-      gossip: optional(address(), {
-        about:
-          "For the other routers of the fleet. Needs `fleet` and `secret_file` of `[cluster]`, and `listen.public` where they can reach it.",
-        otherwise: "no cluster",
-        example: "0.0.0.0:8012",
-      }),
+    gossip: optional(address(), {
+      about:
+        "For the other routers of the fleet. Needs `fleet` and `secret_file` of `[cluster]`, and `listen.public` where they can reach it.",
+      otherwise: "no cluster",
+      example: "0.0.0.0:8012",
     }),
   }),
   auth: section("Who may call.", {
@@ -336,18 +410,23 @@ export const configSchema = z.strictObject({
   metrics: section("Prometheus metrics, always on the admin listener.", {
     public: setting(yesNo(), { about: "Serve `/metrics` on the public listener too.", fallback: true }),
   }),
-  tls: section("HTTPS on the public listener. Without both files it speaks plain HTTP.", {
-    cert_file: optional(filePath(), {
-      about: "The certificate and its chain, PEM.",
-      otherwise: "plain HTTP",
-      example: "/etc/tierline/tls/cert.pem",
-    }),
-    key_file: optional(filePath(), {
-      about: "Its private key, PEM.",
-      otherwise: "plain HTTP",
-      example: "/etc/tierline/tls/key.pem",
-    }),
-  }),
+  tls: section(
+    "HTTPS on the public listener. Without both files it speaks plain HTTP. In a fleet peers call that listener too, and check the certificate: " +
+      "it must be for what `cluster.advertise` says, and from an authority that they know. One of your own they know by " +
+      "`NODE_EXTRA_CA_CERTS=FILE` (PEM) in their environment.",
+    {
+      cert_file: optional(filePath(), {
+        about: "The certificate and its chain, PEM.",
+        otherwise: "plain HTTP",
+        example: "/etc/tierline/tls/cert.pem",
+      }),
+      key_file: optional(filePath(), {
+        about: "Its private key, PEM.",
+        otherwise: "plain HTTP",
+        example: "/etc/tierline/tls/key.pem",
+      }),
+    },
+  ),
   cors: section("Which web pages may call from a browser.", {
     origins: setting(
       maybeEmptyListOf(origin(), 'a list of origins, such as ["http://localhost:3000"], or ["*"] for any'),
@@ -379,6 +458,7 @@ export const configSchema = z.strictObject({
   tier: section("What is common to a tier's engines.", {
     gold: tier("Small models, answers inside a frame.", 16),
     silver: tier("Larger models, answers inside a breath.", 250),
+    ...onceHere(["tier", "bronze"], { bronze: z.optional(bronze) }),
   }),
   intents: section("NPC intents: what an NPC does now, answered from memory within a frame.", {
     deadline_ms: setting(wholeNumber(1, 10_000, "milliseconds"), {
@@ -434,7 +514,8 @@ export const configSchema = z.strictObject({
       }),
     }),
   }),
-  ...onceHere(["cluster"], { cluster: z.optional(cluster) }),
+  cluster: z.optional(cluster),
+  ...onceHere(["jobs"], { jobs: z.optional(jobs) }),
   state: section("What the router keeps on disk.", {
     dir: setting(folderPath(), {
       about: "Its folder, for one router only.",

@@ -7,7 +7,7 @@ import { settingAt } from "./settings.ts";
 import type { TomlDocument } from "./toml-document.ts";
 
 /** As print-config says it. `file:12` is line 12 of the configuration file. */
-export type Origin = "default" | "flag" | `file:${number}` | `env ${string}`;
+export type Origin = "default" | "default (ec2)" | "flag" | `file:${number}` | `env ${string}`;
 
 export interface Sources {
   record(path: Path, origin: Origin): void;
@@ -39,7 +39,7 @@ export function createSources(document: TomlDocument | undefined): Sources {
   return {
     record: (path, origin) => void origins.set(pathText(path), origin),
     originOf,
-    written: (path) => originOf(path) !== "default",
+    written: (path) => !originOf(path).startsWith("default"),
     called(path) {
       const origin = originOf(path);
       if (origin === "flag") return `--${settingAt(path)?.flag}`;

@@ -1,6 +1,7 @@
 // What a cluster's settings can have wrong with them, and the exact words that they earn. A part of the manual in
 // refusals.cases.ts.
 
+import { certificate, privateKey } from "../support/tls-identity.ts";
 import type { Refusal } from "./refusals.cases.ts";
 
 export const gossipKey = { "/gossip.key": "0123456789abcdef\n" };
@@ -54,7 +55,7 @@ export const clusterRefusals: readonly Refusal[] = [
     text: clustered.replace('"prod"', '"body broker"'),
     files: gossipKey,
     says: [
-      'tierline.toml:7:9: cluster.fleet must be a name of letters, digits, ".", "_" and "-", at most 64 long, not "body broker"',
+      'tierline.toml:7:9: cluster.fleet must be a name of letters, digits, ".", "_" and "-", at most 64 long, the first a letter or a digit, not "body broker"',
     ],
   },
   {
@@ -100,7 +101,37 @@ export const clusterRefusals: readonly Refusal[] = [
   },
 ];
 
+const forPeers = clustered.replace("[auth]", '[tls]\ncert_file = "/cert"\nkey_file = "/key"\n[auth]');
+export const tlsFiles = { ...gossipKey, "/cert": certificate, "/key": privateKey };
+
 export const clusterWarnings: readonly Refusal[] = [
+  {
+    situation: "a machine that is called as any other is",
+    text: clustered,
+    files: gossipKey,
+    machine: { name: "localhost.localdomain", toldBy: "host" },
+    says: [
+      'this machine calls itself localhost.localdomain, and so do others\n  write name = "gold-1", or what it is for you, under [host]; no two hosts of a fleet may have the same',
+    ],
+  },
+  {
+    situation: "a certificate, and no name by which peers could call",
+    text: forPeers,
+    files: tlsFiles,
+    says: [
+      "tierline.toml:5:13: peers call this router by its IP address, and only a certificate that names it will do\n  write advertise under [cluster], with a name that the certificate has",
+    ],
+  },
+  ...["10.0.1.10", "gold-1.internal", "[2001:db8::1]"].map(
+    (advertise): Refusal => ({
+      situation: `a certificate that is not for ${advertise}`,
+      text: `${forPeers}advertise = "${advertise}"\n`,
+      files: tlsFiles,
+      says: [
+        `tierline.toml:5:13: tls.cert_file: the certificate is not for ${advertise.replace(/[[\]]/g, "")}, where peers call this router\n  they will send it no request; have the certificate name it, or advertise a name that it has`,
+      ],
+    }),
+  ),
   {
     situation: "a cluster without a gossip listener, whose secret is not even read",
     text: '[cluster]\nseeds = ["10.0.1.11:8012"]\nsecret_file = "/nowhere"\n',

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { configurationPage } from "../../scripts/config-docs.ts";
 import { sections, settings } from "../../src/config/settings.ts";
-import { complaints, engine } from "./load-text.ts";
+import { complaints, engine, loadText } from "./load-text.ts";
 
 test("docs/configuration.md is what the table of settings says; `bun scripts/config-docs.ts` writes it", async () => {
   const page = await Bun.file(new URL("../../docs/configuration.md", import.meta.url)).text();
@@ -19,4 +19,18 @@ test("every example of a section is a good configuration", () => {
   const examples = sections.flatMap(({ example }) => example ?? []);
   expect(examples.length).toBeGreaterThan(0);
   for (const example of examples) expect(complaints(`${engine}${example}`)).toEqual([]);
+});
+
+test("the fleet that docs/operations.md describes is a good configuration under the unit", async () => {
+  const page = await Bun.file(new URL("../../docs/operations.md", import.meta.url)).text();
+  const [, text = ""] = /^## A fleet$.*?```toml\n(.*?)```/ms.exec(page) ?? [];
+  expect(text).toContain("[cluster]");
+  const credentials = "/run/credentials/tierline.service";
+  const env = { CREDENTIALS_DIRECTORY: credentials };
+  const files = { [`${credentials}/keys`]: "lobby:abc", [`${credentials}/gossip.key`]: "0123456789abcdef" };
+  expect(complaints(text, { env, files })).toEqual([]);
+  expect(loadText(text, { env, files })).toMatchObject({
+    ok: true,
+    config: { cluster: { fleet: "bodybroker-prod" } },
+  });
 });

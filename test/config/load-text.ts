@@ -1,23 +1,28 @@
 // Loads a configuration from texts instead of a disk, on a machine called gold-1.
 
 import { loadConfig } from "../../src/config/load.ts";
+import type { Machine } from "../../src/config/machine.ts";
 import { problemText } from "../../src/config/problem.ts";
 import type { ConfigSources } from "../../src/config/read-values.ts";
 
-type Given = Partial<Pick<ConfigSources, "env" | "flags" | "zone">> & {
+export const gold1: Machine = { name: "gold-1", toldBy: "host" };
+
+type Given = Partial<Pick<ConfigSources, "env" | "flags" | "machine">> & {
   readonly files?: Readonly<Record<string, string>>;
 };
 
 /** The text stands in `tierline.toml`; without one there is no file at all. */
-export function loadText(text: string | undefined, { env = {}, flags = {}, files = {}, zone }: Given = {}) {
+export function loadText(
+  text: string | undefined,
+  { env = {}, flags = {}, files = {}, machine = gold1 }: Given = {},
+) {
   const disk = new Map(Object.entries(files));
   if (text !== undefined) disk.set("tierline.toml", text);
   return loadConfig({
     path: text === undefined ? undefined : "tierline.toml",
     env,
     flags,
-    hostname: "gold-1",
-    zone,
+    machine,
     readFile: (path) => diskFile(disk, path),
   });
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { loadConfig } from "../../src/config/load.ts";
 import { problemText } from "../../src/config/problem.ts";
 import { intentRefusals } from "./intent-refusals.cases.ts";
-import { complaints, engine, loadText } from "./load-text.ts";
+import { complaints, engine, gold1, loadText } from "./load-text.ts";
 import { refusals, warnings } from "./refusals.cases.ts";
 
 describe("loadConfig refuses", () => {
@@ -334,7 +334,7 @@ ${features}${bools}`;
       throw Object.assign(new Error(), { code: "ENOENT" });
     };
     const refused = (path: string | undefined, env: Record<string, string>) => {
-      const loaded = loadConfig({ path, env, readFile, hostname: "gold-1" });
+      const loaded = loadConfig({ path, env, readFile, machine: gold1 });
       return loaded.ok ? [] : loaded.errors.map(problemText);
     };
     const hint = (by: string) =>

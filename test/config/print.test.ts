@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { defaultSettings } from "../../src/config/effective.ts";
 import { toJson, toToml } from "../../src/config/print.ts";
-import { engine, loadText } from "./load-text.ts";
+import { engine, gold1, loadText } from "./load-text.ts";
 
 const text = `${engine}models = ["a", "b"]
 [aliases]
@@ -87,7 +87,7 @@ describe("toToml", () => {
   });
 
   test("writes the defaults as a file that means the defaults", () => {
-    const again = loadText(toToml(defaultSettings("gold-1")));
+    const again = loadText(toToml(defaultSettings(gold1)));
     const none = loadText(undefined);
     if (!again.ok || !none.ok) throw new Error("refused");
     expect(again.config).toEqual(none.config);

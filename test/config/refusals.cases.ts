@@ -1,5 +1,6 @@
 // Situations and the exact words that they earn, position included. Read it as the manual of our error messages.
 
+import type { Machine } from "../../src/config/machine.ts";
 import { engine } from "./load-text.ts";
 
 export interface Refusal {
@@ -8,6 +9,7 @@ export interface Refusal {
   readonly env?: Readonly<Record<string, string>>;
   readonly flags?: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, string>>;
+  readonly machine?: Machine;
   readonly says: readonly string[];
 }
 

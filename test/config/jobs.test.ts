@@ -1,0 +1,129 @@
+// The settings of the async lane. As long as this version has no such lane, nothing here can be written.
+
+import { describe, expect, test } from "bun:test";
+import { comesLater } from "../../src/config/later.ts";
+import { problemText } from "../../src/config/problem.ts";
+import { complaints, engine, loadText } from "./load-text.ts";
+
+const isHere = !comesLater(["jobs"]) && !comesLater(["tier", "bronze"]);
+
+/** Four lines of an engine, then these five. */
+const sagemaker = `${engine}[tier.bronze]
+runner = "sagemaker"
+endpoint = "story-bronze"
+region = "us-east-1"
+output = "s3://bucket/results"
+`;
+const local = `${engine}[tier.bronze]\nrunner = "local"\n`;
+
+const refusals: readonly (readonly [situation: string, text: string, says: readonly string[]])[] = [
+  [
+    "SageMaker without its place",
+    `${engine}[tier.bronze]\nrunner = "sagemaker"\nregion = "us-east-1"\n`,
+    [
+      'tierline.toml:6:10: tier.bronze.runner is "sagemaker", but tier.bronze.endpoint is not written\n  write endpoint = "story-bronze", or what it is for you, under [tier.bronze]; or runner = "local"',
+      'tierline.toml:6:10: tier.bronze.runner is "sagemaker", but tier.bronze.output is not written\n  write output = "s3://bucket/results", or what it is for you, under [tier.bronze]; or runner = "local"',
+    ],
+  ],
+  [
+    "a place for nobody",
+    `${engine}[tier.bronze]\nregion = "us-east-1"\n`,
+    [
+      'tierline.toml:6:10: tier.bronze.region is written, but tier.bronze.runner is not\n  write runner = "sagemaker" or runner = "local" under [tier.bronze]',
+    ],
+  ],
+  [
+    "an output that is no place in S3",
+    sagemaker.replace("s3://bucket/results", "https://bucket.s3.amazonaws.com/results"),
+    [
+      'tierline.toml:9:10: tier.bronze.output must be a place in S3, such as "s3://bucket/results", not "https://bucket.s3.amazonaws.com/results"\n  start it with s3:// and the name of the bucket',
+    ],
+  ],
+  [
+    "manifests without inputs",
+    `${sagemaker}manifests = "s3://bucket/manifests"\n`,
+    [
+      'tierline.toml:10:13: tier.bronze.manifests is written, but tier.bronze.input is not\n  write input = "s3://bucket/inputs" under [tier.bronze]: a host that takes a job over finds its request there',
+    ],
+  ],
+  [
+    "a runner that is none",
+    local.replace("local", "lambda"),
+    ['tierline.toml:6:10: tier.bronze.runner must be one of "sagemaker", "local", not "lambda"'],
+  ],
+  [
+    "no place for jobs at all",
+    `${local}[jobs]\nmax_queued = 0\n`,
+    ["tierline.toml:8:14: jobs.max_queued must be a whole number from 1 to 100000, not 0"],
+  ],
+];
+
+const warnings: readonly (readonly [situation: string, text: string, says: readonly string[]])[] = [
+  [
+    "a bucket that nobody uses",
+    `${local}output = "s3://bucket/results"\n`,
+    [
+      'tierline.toml:7:10: tier.bronze.output is written, but tier.bronze.runner is "local", which has no use for it\n  take it out: jobs run on this fleet, with its models, and live on this host\'s disk',
+    ],
+  ],
+  [
+    "room for jobs that there are not",
+    `${engine}[jobs]\nmax_queued = 5\n`,
+    [
+      'tierline.toml:6:14: jobs.max_queued is written, but tier.bronze.runner is not, and so there are no jobs\n  write runner = "local" under [tier.bronze], or take it out',
+    ],
+  ],
+];
+
+describe.if(isHere)("loadConfig refuses", () => {
+  test.each(refusals.map((row) => row))("%s", (_, text, says) => {
+    expect(loadText(text).ok).toBe(false);
+    expect(complaints(text)).toEqual([...says]);
+  });
+});
+
+describe.if(isHere)("loadConfig accepts with a warning", () => {
+  test.each(warnings.map((row) => row))("%s", (_, text, says) => {
+    expect(loadText(text).ok).toBe(true);
+    expect(complaints(text)).toEqual([...says]);
+  });
+});
+
+const bronzeOf = (text: string) => {
+  const loaded = loadText(text);
+  if (!loaded.ok) throw new Error(loaded.errors.map(problemText).join("\n"));
+  expect(loaded.warnings).toEqual([]);
+  return loaded.config.bronze;
+};
+const usual = { maxQueued: 10_000, retentionMs: 86_400_000 };
+
+describe.if(isHere)("the async lane", () => {
+  test("is none without its table", () => {
+    expect(bronzeOf(engine)).toBeUndefined();
+  });
+
+  test("on this fleet needs no more than a word", () => {
+    expect(bronzeOf(local)).toEqual({ runner: "local", ...usual });
+  });
+
+  test("on SageMaker has its endpoint, its places and its models", () => {
+    const more =
+      'input = "s3://bucket/inputs"\nmanifests = "s3://bucket/manifests"\nmodels = ["story-70b"]\n';
+    expect(bronzeOf(`${sagemaker}${more}[jobs]\nmax_queued = 5\nretention_hours = 2\n`)).toEqual({
+      runner: "sagemaker",
+      endpoint: "story-bronze",
+      region: "us-east-1",
+      output: "s3://bucket/results",
+      input: "s3://bucket/inputs",
+      manifests: "s3://bucket/manifests",
+      models: ["story-70b"],
+      maxQueued: 5,
+      retentionMs: 7_200_000,
+    });
+  });
+});
+
+test.if(!isHere)("the async lane cannot be configured yet", () => {
+  expect(loadText(local).ok).toBe(false);
+  expect(bronzeOf(engine)).toBeUndefined();
+});
