@@ -2,24 +2,21 @@
 
 import type { Instant } from "../base/clock.ts";
 import { tiers } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import { available, poolOf } from "../fleet/fleet.ts";
+import type { EndpointLabels } from "./endpoint-labels.ts";
 import type { Registry } from "./registry.ts";
 
 const breakerValues = { closed: 0, "half-open": 1, open: 2 } as const;
 
-/** Every router reports its own engines; of peers' it shows those that it has used, or 500 hosts would each show all. */
-const peersMost = 64;
-
-function shown(fleet: FleetView): readonly EndpointView[] {
-  const used = fleet.peers.filter(({ lastPick }) => lastPick > 0);
-  return used.length === 0 ? fleet.local : [...fleet.local, ...used.slice(0, peersMost)];
-}
-
-export function registerFleetGauges(registry: Registry, fleet: FleetView, now: () => Instant): void {
+export function registerFleetGauges(
+  registry: Registry,
+  fleet: FleetView,
+  now: () => Instant,
+  labels: EndpointLabels,
+): void {
   registry.gauge("tierline_inflight", "Requests at the endpoint now.", ["endpoint"], (set) => {
-    for (const { spec, inflight } of shown(fleet)) set(inflight, spec.name);
+    for (const { spec, inflight } of labels.shown()) set(inflight, spec.name);
   });
   registry.gauge("tierline_queue_depth", "Requests in the endpoint's waiting room.", ["endpoint"], (set) => {
     for (const { spec, waiting } of fleet.local) set(waiting, spec.name);
@@ -40,12 +37,18 @@ export function registerFleetGauges(registry: Registry, fleet: FleetView, now: (
     "0 closed, 1 half-open, 2 open; the worst model's.",
     ["endpoint"],
     (set) => {
-      for (const endpoint of shown(fleet)) {
+      for (const endpoint of labels.shown()) {
         set(breakerValues[endpoint.breakerState(now())], endpoint.spec.name);
       }
     },
   );
   registry.gauge("tierline_endpoint_available", "1 where new work is taken.", ["endpoint"], (set) => {
-    for (const endpoint of shown(fleet)) set(available(endpoint, now()) ? 1 : 0, endpoint.spec.name);
+    for (const endpoint of labels.shown()) set(available(endpoint, now()) ? 1 : 0, endpoint.spec.name);
   });
+  registry.gauge(
+    "tierline_fleet_panic",
+    "1 where so many peers are suspect or draining that suspicion is not believed.",
+    [],
+    (set) => set(fleet.panic ? 1 : 0),
+  );
 }

@@ -29,6 +29,11 @@ export function createMetrics(registry: Registry) {
       "locality",
       "outcome",
     ]),
+    forwarded: registry.counter(
+      "tierline_forwarded_requests_total",
+      "Inference requests that other routers forwarded to this one, by how they ended. Their first router counts them as requests.",
+      ["tier", "body", "outcome"],
+    ),
     requestSeconds: registry.histogram(
       "tierline_request_duration_seconds",
       "From the last byte of the request's head to the last byte of the answer.",

@@ -8,9 +8,11 @@ export interface Counter {
   add(amount: number): void;
 }
 
-/** One metric with its labels; a member is made at its first use and kept. */
+/** One metric with its labels; a member is made at its first use, and kept until it is forgotten. */
 export interface Family<Member> {
   with(...labels: readonly string[]): Member;
+  /** Drops every member that has this value for the label; whoever holds one counts for nobody. */
+  forget(label: string, value: string): void;
 }
 
 export interface Registry {
@@ -75,6 +77,7 @@ export function createRegistry(): Registry {
 interface Member<M> {
   readonly labelled: string;
   readonly key: string;
+  readonly values: readonly string[];
   readonly member: M;
 }
 
@@ -86,7 +89,7 @@ interface Node<M> {
 
 function createFamily<M>(labels: readonly string[], create: () => M) {
   const root: Node<M> = { below: new Map() };
-  const all: Member<M>[] = [];
+  let all: Member<M>[] = [];
 
   const family: Family<M> = {
     with(...values) {
@@ -103,13 +106,25 @@ function createFamily<M>(labels: readonly string[], create: () => M) {
         if (values.length !== labels.length) throw new Error(`expected the labels ${labels.join(", ")}`);
         node.leaf = create();
         const labelled = pairs(labels, values);
-        all.push({ labelled, key: braces(labelled), member: node.leaf });
+        all.push({ labelled, key: braces(labelled), values, member: node.leaf });
       }
       return node.leaf;
+    },
+    forget(label, value) {
+      const at = labels.indexOf(label);
+      if (at < 0) throw new Error(`expected one of the labels ${labels.join(", ")}`);
+      all = all.filter(({ values }) => values[at] !== value);
+      cut(root, at, value);
     },
   };
   if (labels.length === 0) family.with();
   return { family, members: () => all };
+}
+
+/** Takes the value out of the maps of the label at this depth. */
+function cut<M>({ below }: Node<M>, depth: number, value: string): void {
+  if (depth === 0) below.delete(value);
+  else for (const node of below.values()) cut(node, depth - 1, value);
 }
 
 function histogramLines(name: string, labelled: string, histogram: Histogram): string[] {

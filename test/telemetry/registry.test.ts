@@ -3,9 +3,11 @@
 import { describe, expect, test } from "bun:test";
 import { observe } from "../../src/base/histogram.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { createEndpointLabels } from "../../src/telemetry/endpoint-labels.ts";
 import { registerFleetGauges } from "../../src/telemetry/fleet-gauges.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
+import { advertWith, engineThere } from "../support/adverts.ts";
 import { needsTool } from "../support/needs-tool.ts";
 
 describe("the registry", () => {
@@ -51,6 +53,26 @@ describe("the registry", () => {
     expect(() => family.with("1")).toThrow("x, y");
     expect(() => family.with("1", "2", "3")).toThrow("x, y");
     expect(() => family.with()).toThrow("x, y");
+  });
+
+  test("forgets the members with a value of any label, and counts them from 0 if they come again", () => {
+    const registry = createRegistry();
+    const family = registry.counter("a_total", "A.", ["x", "y"]);
+    for (const [x, y] of [
+      ["1", "a"],
+      ["1", "b"],
+      ["2", "a"],
+    ] as const)
+      family.with(x, y).add(1);
+    family.forget("x", "1");
+    expect(registry.expose()).toEndWith('counter\na_total{x="2",y="a"} 1\n');
+    family.with("1", "a").add(5);
+    expect(registry.expose()).toEndWith('a_total{x="2",y="a"} 1\na_total{x="1",y="a"} 5\n');
+    family.forget("y", "a");
+    expect(registry.expose()).toEndWith("# TYPE a_total counter\n");
+    family.with("2", "a").add(7);
+    expect(registry.expose()).toEndWith('a_total{x="2",y="a"} 7\n');
+    expect(() => family.forget("z", "a")).toThrow("x, y");
   });
 
   test("escapes quotes, backslashes and line breaks in label values, and nothing else", () => {
@@ -120,7 +142,7 @@ function livedIn(): string {
   const spec = { name: "gold-1/vllm", tier: "gold", locality: "local", slots: 4, queueLimit: 4 } as const;
   const fleet = createFleet([{ spec, identity: "here", models: ["m"] }]);
   fleet.endpoints[0]?.begin("m", false, 1, 1_000_000);
-  registerFleetGauges(registry, fleet, () => 1_000_000);
+  registerFleetGauges(registry, fleet, () => 1_000_000, createEndpointLabels(fleet, []));
   return registry.expose();
 }
 
@@ -158,15 +180,12 @@ describe("tierline's own metrics", () => {
     const now = 1_000_000;
     const spec = { name: "here/vllm", tier: "gold", locality: "local", slots: 4, queueLimit: 4 } as const;
     const fleet = createFleet([{ spec, identity: "1", models: ["m"] }], { name: "here", zone: undefined });
-    const load = { at: 1, inflight: 0, waiting: 0, kvPercent: undefined, firstByteMs: undefined };
-    const engines = [{ name: "e", tier: "gold", models: ["m"], slots: 64, state: "ok", load }] as const;
-    const facts = { public: "http://h:1", zone: undefined, draining: false, upMs: 1e9, intents: undefined };
+    const advert = advertWith([engineThere({ name: "e", slots: 64 })]);
     const meet = (name: string): void => {
-      const advert = { ...facts, engines };
       fleet.setPeer({ name, boot: "1", state: "alive", advert, advertAt: now }, now);
     };
     for (let index = 0; index < 100; index += 1) meet(`peer-${index}`);
-    registerFleetGauges(registry, fleet, () => now);
+    registerFleetGauges(registry, fleet, () => now, createEndpointLabels(fleet, []));
     expect(registry.expose()).not.toContain("peer-");
     fleet.named("peer-7/e")?.begin("m", false, fleet.nextPick(), now);
     expect(registry.expose()).toContain('tierline_inflight{endpoint="peer-7/e"} 1\n');
