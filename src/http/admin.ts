@@ -5,11 +5,15 @@ import { explain } from "../routing/explain.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import { addCacheApi } from "./cache-api.ts";
 import type { Door } from "./door.ts";
+import { addFleetApi } from "./fleet-api.ts";
 import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { addHealth } from "./public.ts";
-import { readSla } from "./request-headers.ts";
+import { readSession, readSla } from "./request-headers.ts";
+
+/** Nobody has come for a minute, or ever. */
+const quietMsMost = 60_000;
 
 export function createAdminApp(door: Door): App {
   const app = new Hono();
@@ -39,8 +43,13 @@ export function createAdminApp(door: Door): App {
     return next();
   });
 
-  const drainState = (): Response =>
-    Response.json({ draining: door.lifecycle.phase === "draining", inflight: door.lifecycle.active });
+  const drainState = (): Response => {
+    const { phase, remaining, lastArrivalAt } = door.lifecycle;
+    const state = { draining: phase === "draining", inflight: remaining };
+    // Where peers answer for this host, callers go on coming until they have noticed.
+    const quietMs = Math.min(door.clock.now() - lastArrivalAt, quietMsMost);
+    return Response.json(door.fleet.peers.length === 0 ? state : { ...state, quiet_ms: Math.round(quietMs) });
+  };
   app.get("/api/drain", drainState);
   app.post("/api/drain", () => {
     if (door.lifecycle.phase === "ready") {
@@ -68,7 +77,17 @@ export function createAdminApp(door: Door): App {
     const asked = resolveAsked(policy, sla, context.req.query("model"));
     const now = door.clock.now();
     const deadline = now + policy.sla[asked.sla].totalMs;
-    return Response.json(explain({ ...asked, stream: true, deadline }, door.fleet, now, door.random));
+    const session = readSession(context.req.query("session") ?? null, undefined);
+    const elsewhere = door.lifecycle.phase === "draining";
+    const request = { ...asked, stream: true, deadline, session, elsewhere };
+    const { decision, candidates } = explain(request, door.fleet, now, door.random);
+    const rungOf = (name: string): number => {
+      const rung = asked.ladder.findIndex(({ tier }) => tier === door.fleet.named(name)?.spec.tier);
+      return rung < 0 ? asked.ladder.length : rung;
+    };
+    // As they would come to their turn; who reads it knows no ladder.
+    const inOrder = candidates.toSorted((a, b) => rungOf(a.endpoint) - rungOf(b.endpoint));
+    return Response.json({ decision, candidates: inOrder });
   });
   app.get(
     "/api/config",
@@ -76,6 +95,7 @@ export function createAdminApp(door: Door): App {
   );
 
   addCacheApi(app, door);
+  addFleetApi(app, door);
   addHealth(app, door);
   app.get("/metrics", () => exposeMetrics(door));
   app.notFound((context) => problem(404, "Not found", `There is nothing at ${context.req.path}.`));

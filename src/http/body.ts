@@ -18,6 +18,8 @@ export interface BodyFields {
   readonly model: string | undefined;
   readonly stream: boolean;
   readonly hasPriority: boolean;
+  /** OpenAI's name for whoever stands behind the caller; anything but a string is the engine's to judge. */
+  readonly user: string | undefined;
   /** The whole of it, unjudged. */
   readonly parsed: Readonly<Record<string, unknown>>;
 }
@@ -95,7 +97,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function readFields(body: Uint8Array): BodyFields | BadRequest {
   const parsed = readObject(body);
   if ("code" in parsed) return parsed;
-  const { model, stream } = parsed.object;
+  const { model, stream, user } = parsed.object;
   if (model !== undefined && typeof model !== "string") {
     return { code: "invalid_request", message: "`model` must be a string.", param: "model" };
   }
@@ -103,6 +105,7 @@ export function readFields(body: Uint8Array): BodyFields | BadRequest {
     model,
     stream: stream === true,
     hasPriority: Object.hasOwn(parsed.object, "priority"),
+    user: typeof user === "string" ? user : undefined,
     parsed: parsed.object,
   };
 }

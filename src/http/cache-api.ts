@@ -8,12 +8,14 @@ import type { CacheControl, CacheEntry, CacheSettings, CacheStats } from "../bas
 import { cacheNames } from "../base/cache-control.ts";
 import { readBody, readObject } from "./body.ts";
 import type { Understood } from "./cache-questions.ts";
-import { clearing, configChange, pageQuestion, readQuestion } from "./cache-questions.ts";
+import { clearing as clearingAsked, configChange, pageQuestion, readQuestion } from "./cache-questions.ts";
+import { clearCaches } from "./clear-caches.ts";
 import type { Door } from "./door.ts";
 import { problem } from "./problem.ts";
 
 export interface CacheApiParts extends Pick<Door, "caches" | "clock" | "log" | "onCacheCleared"> {
   readonly intents: Pick<Door["intents"], "archetypes">;
+  readonly cluster: Pick<Door["cluster"], "announce">;
 }
 
 /** No question about a cache comes near this. */
@@ -43,9 +45,9 @@ export function addCacheApi(app: Hono, door: CacheApiParts): void {
   });
 
   app.post("/api/cache/clear", async (context) => {
-    const which = await readPosted(context.req.raw, clearing, door);
+    const which = await readPosted(context.req.raw, clearingAsked, door);
     if (!which.ok) return refused(which.why);
-    const { cache, archetype, prefix, reset_stats: resetStats } = which.value;
+    const { cache, archetype, prefix, reset_stats: resetStats, local } = which.value;
     if (archetype !== undefined && cache === "results") {
       return refused("Results have no archetype: leave it out, or name the cache intents.");
     }
@@ -59,15 +61,11 @@ export function addCacheApi(app: Hono, door: CacheApiParts): void {
         `There is no archetype ${JSON.stringify(archetype)}; ${others}.`,
       );
     }
-    const names =
-      archetype !== undefined ? (["intents"] as const) : cache === undefined ? cacheNames : [cache];
-    let cleared = 0;
-    for (const name of names) {
-      cleared += door.caches[name].clear({ archetype, prefix, resetStats });
-      door.onCacheCleared(name);
-    }
-    door.log.info({ caches: names, archetype, prefix, cleared }, "cache cleared: asked by an operator");
-    return Response.json({ cleared });
+    const clearing = { cache, archetype, prefix };
+    const cleared = clearCaches(door, clearing, resetStats);
+    const told = local === true ? 0 : door.cluster.announce(clearing);
+    door.log.info({ ...clearing, cleared, told }, "cache cleared: asked by an operator");
+    return Response.json({ cleared, told });
   });
 
   app.get("/api/cache/entries", (context) => {

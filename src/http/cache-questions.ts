@@ -47,7 +47,7 @@ export const clearing = z.strictObject({
   archetype: z.string().min(1).optional(),
   prefix: z.string().optional(),
   reset_stats: flag,
-  /** Not to be told to peers. Without a cluster there is nobody to tell. */
+  /** Not to be told to the peers. */
   local: flag,
 });
 

@@ -1,7 +1,7 @@
 // What the doors are handed: how to answer, and the parts of the configuration that a reload may change.
 
 import type { CacheControl, CacheName } from "../base/cache-control.ts";
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { MemberState } from "../cluster/claim.ts";
 import type { Dispatch } from "../dispatch/dispatch.ts";
@@ -11,6 +11,7 @@ import type { Clearing } from "../fleet/clearing.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { ForwardSeals } from "../host/forwarded.ts";
 import type { Refused } from "../host/sealed-message.ts";
+import type { JobDesk } from "../jobs/desk.ts";
 import type { RoutingPolicy } from "../routing/sla.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Registry } from "../telemetry/registry.ts";
@@ -24,6 +25,8 @@ export interface DoorSettings {
   readonly bodyLimitBytes: number;
   /** Of intents that name no deadline of their own. */
   readonly intentDeadlineMs: number;
+  /** Above 0 and at most 1: the part of each endpoint's slots that intents may hold, peers' among them. */
+  readonly intentEngineShare: number;
   /** Undefined: nobody is asked for a key. */
   readonly authenticate: Authenticate | undefined;
   readonly corsOrigins: readonly string[];
@@ -42,6 +45,12 @@ export interface MemberFacts {
   readonly incarnation: number;
   /** Its newest; undefined where it has said nothing that we understand. */
   readonly advert: Advert | undefined;
+  /** When that came in. */
+  readonly newsAt?: Instant;
+  /** Since when it is held for its state. */
+  readonly stateSince?: Instant;
+  /** Who found it unreachable first, and what that one saw. */
+  readonly accused?: { readonly by: string; readonly why: string } | undefined;
 }
 
 /** The fleet that this router is in; alone, it is one of one. */
@@ -61,8 +70,12 @@ export interface Door {
   readonly random: Random;
   readonly dispatch: Dispatch;
   readonly intents: Intents;
+  /** An engine of this host has answered a peer's question, and not what it was asked. */
+  readonly misanswered: (endpoint: string) => void;
   readonly fleet: Fleet;
   readonly cluster: DoorCluster;
+  /** Undefined: this router has no async lane. */
+  readonly desk?: JobDesk;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;
   /** What was cleared in memory must not come back from the disk. */
   readonly onCacheCleared: (cache: CacheName) => void;

@@ -39,4 +39,5 @@ export interface BadRequest {
   readonly code: ErrorCode;
   readonly message: string;
   readonly param?: string;
+  readonly retryAfterMs?: number;
 }

@@ -8,6 +8,8 @@ const healthRule = { degradedAbove: 0.9 } as const;
 
 const comeBack = { "retry-after": "1" };
 
+const json = { "content-type": "application/json;charset=utf-8" };
+
 const plain = { "content-type": "text/plain; charset=utf-8" };
 
 export const live = (): Response => new Response("ok\n", { headers: plain });
@@ -17,21 +19,31 @@ export function ready({ lifecycle }: Door): Response {
   return new Response(`${lifecycle.phase}\n`, { status: 503, headers: { ...plain, ...comeBack } });
 }
 
-export function health({ lifecycle, fleet, clock }: Door): Response {
+/** Its own engines only: each host answers for itself, so that no host is counted by all. */
+export function health({
+  lifecycle,
+  fleet,
+  cluster,
+  clock,
+}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock">): Response {
   const now = clock.now();
-  const pool = rounded(poolOf(fleet.endpoints));
-  const present = tiers.filter((tier) => fleet.inTier(tier).length > 0);
+  const pool = rounded(poolOf(fleet.local));
   const byTier = Object.fromEntries(
-    present.map((tier) => {
-      const endpoints = fleet.inTier(tier);
+    tiers.flatMap((tier) => {
+      const endpoints = fleet.places(tier).local;
+      if (endpoints.length === 0) return [];
       const open = endpoints.filter((endpoint) => available(endpoint, now)).length;
-      return [tier, { available: open, endpoints: endpoints.length, ...rounded(poolOf(endpoints)) }];
+      return [[tier, { available: open, endpoints: endpoints.length, ...rounded(poolOf(endpoints)) }]];
     }),
   );
   const degraded = pool.utilization > healthRule.degradedAbove;
   const status = lifecycle.phase !== "ready" ? lifecycle.phase : degraded ? "degraded" : "ok";
-  const body = { status, pool, tiers: byTier, members: { alive: 1, suspect: 0, dead: 0, left: 0 } };
-  return Response.json(body, status === "ok" ? {} : { status: 503, headers: comeBack });
+  const body = { status, pool, tiers: byTier, members: cluster.counts() };
+  // Its asker is often curl in a terminal, where the prompt should not stand behind it.
+  return new Response(`${JSON.stringify(body)}\n`, {
+    status: status === "ok" ? 200 : 503,
+    headers: { ...json, ...(status === "ok" ? {} : comeBack) },
+  });
 }
 
 function rounded(pool: ReturnType<typeof poolOf>): ReturnType<typeof poolOf> {

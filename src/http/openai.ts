@@ -1,49 +1,43 @@
-// The inference endpoints: from an HTTP request to one InferenceRequest, and from its answer to an HTTP response.
+// The inference endpoints: what becomes of a request between its arrival and the last byte of its answer.
 
 import type { Instant } from "../base/clock.ts";
 import { Departure } from "../base/departure.ts";
+import type { ErrorCode } from "../base/error-codes.ts";
 import type { Answer, Dispatched } from "../dispatch/dispatch.ts";
-import type { InferenceRequest } from "../dispatch/inference-request.ts";
-import { reuseOf } from "../dispatch/reuse.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import { isAbsent } from "../routing/models.ts";
-import { resolveAsked } from "../routing/sla.ts";
-import { readBody, readFields } from "./body.ts";
+import type { Admitted, Arrival } from "./arrival.ts";
+import { closed } from "./closed.ts";
 import type { Door } from "./door.ts";
-import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
-import { modelNotFound } from "./models.ts";
+import { judged, toldToPeer } from "./forwarded.ts";
+import { inLane } from "./in-lane.ts";
+import { readRequest } from "./read-request.ts";
 import type { RelayEnd } from "./relay-body.ts";
 import { relayBody } from "./relay-body.ts";
-import type { Trace } from "./request-headers.ts";
-import {
-  onwardHeaders,
-  readCacheControl,
-  readDeadlineMs,
-  readSla,
-  relayedHeaders,
-  requestIdOf,
-  traceOf,
-} from "./request-headers.ts";
+import { relayedHeaders, requestIdOf, traceOf } from "./request-headers.ts";
 
-/** Said with 503 while the router is not taking requests. */
-const comeBackMs = 1000;
-
-/** `caller`: the name of the key that came with it; undefined where none is asked for. */
 export async function handleInference(
   path: InferencePath,
   raw: Request,
-  caller: string | undefined,
+  admitted: Admitted,
   door: Door,
 ): Promise<Response> {
   const { clock, account, lifecycle } = door;
   const receivedAt = clock.now();
   const id = requestIdOf(raw.headers.get("x-request-id"));
   const trace = traceOf(raw.headers.get("traceparent"));
-  const arrival: Arrival = { path, receivedAt, id, trace, caller };
-  if (lifecycle.phase !== "ready") {
-    account.rejected(lifecycle.phase);
-    return labelled(closed(lifecycle.phase), arrival);
+  const arrival: Arrival = {
+    ...admitted,
+    path,
+    receivedAt,
+    id,
+    trace,
+    elsewhere: lifecycle.phase === "draining",
+  };
+  const why = whyClosed(door, arrival);
+  if (why !== undefined) {
+    account.rejected(why, arrival);
+    return labelled(closed(why), why, arrival, door);
   }
   const leaving = new Departure();
   let isCut = false;
@@ -54,7 +48,7 @@ export async function handleInference(
     isCut = !leaving.aborted;
     leaving.abort();
   };
-  const end = lifecycle.begin(() => cut());
+  const end = lifecycle.begin(() => cut(), receivedAt);
   const done = (): void => {
     // A signal that is listened to outlives its request, until the next full collection.
     raw.signal.removeEventListener("abort", leave);
@@ -64,19 +58,28 @@ export async function handleInference(
   try {
     const request = await readRequest(raw, door, arrival);
     if ("code" in request) {
-      account.rejected(request.code);
-      return labelled(errorResponse(request.code, request.message, request), arrival);
+      account.rejected(request.code, arrival);
+      return labelled(errorResponse(request.code, request.message, request), request.code, arrival, door);
     }
-    const dispatched = await door.dispatch(request, leaving);
+    const dispatched = judged(request, await door.dispatch(request, leaving), door);
     const finish = (how: RelayEnd, status: number): void => {
       done();
-      account.finished(request, dispatched, how, status);
+      account.finished(request, dispatched, how, status, arrival);
     };
-    if (dispatched.kind !== "answer") {
-      const response = isCut ? closed("draining") : refusal(dispatched);
-      finish(isCut ? "draining" : dispatched.kind === "refusal" ? dispatched.code : "left", response.status);
+    if (dispatched.kind === "defer") {
+      const told = await inLane(request, dispatched, raw.headers, door, leaving);
+      const code = isCut ? "draining" : told.code;
+      const response = isCut ? closed("draining") : told.response;
+      finish(code ?? (leaving.aborted ? "left" : "complete"), response.status);
       response.headers.set("server-timing", timing(dispatched, receivedAt, clock.now()));
-      return labelled(response, arrival);
+      return labelled(response, code, arrival, door);
+    }
+    if (dispatched.kind !== "answer") {
+      const code = isCut ? "draining" : dispatched.kind === "refusal" ? dispatched.code : undefined;
+      const response = isCut ? closed("draining") : refusal(dispatched);
+      finish(code ?? "left", response.status);
+      response.headers.set("server-timing", timing(dispatched, receivedAt, clock.now()));
+      return labelled(response, code, arrival, door);
     }
 
     const { status, body } = dispatched;
@@ -84,6 +87,8 @@ export async function handleInference(
     headers["server-timing"] = timing(dispatched, receivedAt, clock.now());
     headers["x-request-id"] = id;
     headers["traceparent"] = trace.own;
+    if (arrival.fromPeer !== undefined) Object.assign(headers, toldToPeer(arrival.fromPeer, door));
+    if (lifecycle.ending) headers["connection"] = "close";
     handedOver = true;
     if (body instanceof Uint8Array) {
       finish("complete", status);
@@ -99,74 +104,33 @@ export async function handleInference(
   }
 }
 
-interface Arrival {
-  readonly path: InferencePath;
-  readonly receivedAt: Instant;
-  readonly id: string;
-  readonly trace: Trace;
-  readonly caller: string | undefined;
-}
-
-function labelled(response: Response, { id, trace }: Arrival): Response {
-  response.headers.set("x-request-id", id);
-  response.headers.set("traceparent", trace.own);
+/** What every answer but an engine's carries. `code`: undefined where nobody is left to read it. */
+function labelled(
+  response: Response,
+  code: ErrorCode | undefined,
+  { id, trace, fromPeer }: Arrival,
+  door: Door,
+): Response {
+  const { headers } = response;
+  headers.set("x-request-id", id);
+  headers.set("traceparent", trace.own);
+  if (fromPeer !== undefined) {
+    for (const [name, value] of Object.entries(toldToPeer(fromPeer, door, code))) headers.set(name, value);
+  }
+  // Who comes again comes to a host that stays.
+  if (door.lifecycle.ending) headers.set("connection", "close");
   return response;
 }
 
-async function readRequest(
-  raw: Request,
-  door: Door,
-  { path, receivedAt, id, trace, caller }: Arrival,
-): Promise<InferenceRequest | (BadRequest & { headers?: Record<string, string> })> {
-  const { policy, bodyLimitBytes } = door.settings();
-  const deadlineMs = readDeadlineMs(raw.headers.get("x-tierline-deadline-ms"));
-  if (typeof deadlineMs === "object") return deadlineMs;
-  const sla = readSla(raw.headers.get("x-tierline-sla"));
-  if (typeof sla === "object") return sla;
-  const body = await readBody(raw, bodyLimitBytes, door.clock, deadlineMs ?? Number.POSITIVE_INFINITY);
-  // What is left of the body is not worth reading, so the connection cannot be used again.
-  if ("code" in body) return { ...body, headers: { connection: "close" } };
-  const fields = readFields(body);
-  if ("code" in fields) return fields;
-
-  const asked = resolveAsked(policy, sla, fields.model === "" ? undefined : fields.model);
-  if (asked.model !== undefined && isAbsent(door.fleet, asked.model)) return modelNotFound(asked.model, door);
-  const rule = policy.sla[asked.sla];
-  const totalMs = deadlineMs ?? rule.totalMs;
-  return {
-    id,
-    path,
-    caller,
-    body,
-    modelName: fields.model,
-    hasPriority: fields.hasPriority,
-    headers: onwardHeaders(raw.headers, id, trace),
-    sla: asked.sla,
-    ladder: asked.ladder,
-    model: asked.model,
-    stream: fields.stream,
-    receivedAt,
-    deadline: receivedAt + totalMs,
-    // A caller who grants more time in all grants it to the first byte in proportion.
-    firstByteMs: rule.firstByteMs * Math.max(1, totalMs / rule.totalMs),
-    reuse: reuseOf({
-      ...fields,
-      sla: asked.sla,
-      bodyBytes: body.length,
-      cacheControl: readCacheControl(raw.headers.get("cache-control")),
-    }),
-  };
+/** While this host drains, its peers answer for it. What a peer has forwarded is that peer's to send elsewhere. */
+function whyClosed({ lifecycle, fleet }: Door, { fromPeer }: Arrival): "starting" | "draining" | undefined {
+  const { phase, over } = lifecycle;
+  if (phase === "ready") return undefined;
+  const canSend = phase === "draining" && !over && fleet.peers.length > 0;
+  return canSend && fromPeer === undefined ? undefined : phase;
 }
 
-function closed(phase: "starting" | "draining"): Response {
-  const message =
-    phase === "starting"
-      ? "The router is starting. Try again shortly."
-      : "The router is draining and takes no new requests. Try again on another host.";
-  return errorResponse(phase, message, { retryAfterMs: comeBackMs });
-}
-
-function refusal(dispatched: Exclude<Dispatched, { kind: "answer" }>): Response {
+function refusal(dispatched: Extract<Dispatched, { kind: "refusal" | "gone" }>): Response {
   // Nobody is there to read it; 499 is what nginx logs for it.
   if (dispatched.kind === "gone") return new Response(null, { status: 499 });
   const { code, message, retryAfterMs, journey } = dispatched;

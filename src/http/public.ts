@@ -3,10 +3,14 @@
 import type { Env } from "hono";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
+import type { InferencePath } from "../engines/dialect.ts";
 import { inferencePaths } from "../engines/dialect.ts";
+import type { Admitted } from "./arrival.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
+import { openForwarded, toldToPeer } from "./forwarded.ts";
 import { health, live, ready } from "./health.ts";
+import { addJobs, jobsPath, patiently } from "./jobs.ts";
 import type { App, Route } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
@@ -20,7 +24,7 @@ import { requestIdOf } from "./request-headers.ts";
 const intentsPath = "/v1/npc/intents";
 
 export function createPublicApp(door: Door): App {
-  const app = new Hono<{ Variables: { caller: string | undefined } }>();
+  const app = new Hono<{ Variables: { admitted: Admitted } }>();
 
   // Who does not come from a browser need not pay for it.
   const browsers = cors({
@@ -35,15 +39,18 @@ export function createPublicApp(door: Door): App {
       "x-tierline-because",
       "x-tierline-cache",
       "server-timing",
+      "location",
     ],
   });
   app.use((context, next) => {
     const admitted = async (): Promise<void> => {
-      const { headers } = context.req.raw;
-      const admission = admit(headers, context.req.path, door);
+      const { headers, method } = context.req.raw;
+      const { path } = context.req;
+      const inference = method === "POST" ? inferencePaths.find((each) => each === path) : undefined;
+      const admission = admit(headers, path, door, inference);
       if (admission instanceof Response) context.res = admission;
       else {
-        context.set("caller", admission.caller);
+        context.set("admitted", admission);
         await next();
       }
       withRequestId(context.res, headers);
@@ -52,7 +59,7 @@ export function createPublicApp(door: Door): App {
   });
 
   for (const path of inferencePaths) {
-    app.post(path, (context) => handleInference(path, context.req.raw, context.get("caller"), door));
+    app.post(path, (context) => handleInference(path, context.req.raw, context.get("admitted"), door));
     allowOnly(app, path, "POST");
   }
   app.get("/v1/models", () => listModels(door));
@@ -67,6 +74,7 @@ export function createPublicApp(door: Door): App {
   allowOnly(app, intentsPath, "POST");
   app.get("/v1/npc/archetypes", () => listArchetypes(door));
   allowOnly(app, "/v1/npc/archetypes", "GET, HEAD");
+  if (door.desk !== undefined) addJobs(app, { ...door, desk: door.desk }, allowOnly);
 
   addHealth(app, door);
   app.get("/metrics", () =>
@@ -74,38 +82,50 @@ export function createPublicApp(door: Door): App {
       ? exposeMetrics(door)
       : errorResponse("not_found", "Metrics are on the admin listener."),
   );
-  app.notFound((context) => errorResponse("not_found", `There is nothing at ${context.req.path}.`));
-  const failed = (error: unknown): Response => {
+  app.notFound(({ req }) => {
+    const where = "What can be asked for is at /v1/models, and how this host is at /health.";
+    return errorResponse("not_found", `There is nothing at ${req.path}. ${where}`);
+  });
+  const failed = (error: unknown, admitted: Admitted | undefined): Response => {
     door.log.error({ err: error }, "a request failed in the router itself");
-    return errorResponse("internal_error", "The router failed on this request. Its log has the reason.");
+    const headers = admitted?.fromPeer && toldToPeer(admitted.fromPeer, door, "internal_error");
+    const message = "The router failed on this request. Its log has the reason.";
+    return errorResponse("internal_error", message, { headers });
   };
-  app.onError(failed);
+  app.onError((error, context) => failed(error, context.get("admitted")));
 
   // The hot paths stand beside Hono, which costs a tenth of them, and a third of an intent. Browsers take the long way,
   // for CORS.
   const beside = (
     path: string,
-    handle: (request: Request, caller: string | undefined) => Promise<Response>,
+    handle: (request: Request, admitted: Admitted) => Promise<Response>,
+    inference?: InferencePath,
   ): [string, Route] => [
     path,
     (request) => {
       if (request.method !== "POST" || request.headers.has("origin")) return app.fetch(request);
-      const admission = admit(request.headers, path, door);
+      const admission = admit(request.headers, path, door, inference);
       if (admission instanceof Response) return withRequestId(admission, request.headers);
-      return handle(request, admission.caller).catch(failed);
+      return handle(request, admission).catch((error: unknown) => failed(error, admission));
     },
   ];
   const posts = inferencePaths.map((path) =>
-    beside(path, (request, caller) => handleInference(path, request, caller, door)),
+    beside(path, (request, admitted) => handleInference(path, request, admitted, door), path),
   );
   const sockets = createNpcSockets(door, answerFrame);
   const stream: Route = (request, server) => {
     const { headers } = request;
-    const admission = admit(headers, streamPath, door, socketAuthorization);
+    const admission = admit(headers, streamPath, door, undefined, socketAuthorization);
     const refusal = admission instanceof Response ? admission : sockets.upgrade(request, server);
     return refusal && withRequestId(refusal, headers);
   };
-  const routes = Object.fromEntries([...posts, beside(intentsPath, handleIntents), [streamPath, stream]]);
+  const waits: [string, Route][] = door.desk === undefined ? [] : [[`${jobsPath}/:id`, patiently(app.fetch)]];
+  const routes = Object.fromEntries([
+    ...posts,
+    beside(intentsPath, handleIntents),
+    [streamPath, stream],
+    ...waits,
+  ]);
   return { fetch: app.fetch, routes, websocket: sockets.handler };
 }
 
@@ -132,23 +152,25 @@ function withRequestId(response: Response, headers: Headers): Response {
   return response;
 }
 
-interface Admitted {
-  /** The name of the key that it carries; undefined where none is asked for. */
-  readonly caller: string | undefined;
-}
-
 const anybody: Admitted = { caller: undefined };
 
-/** Whose request it is, or why it may not come in: it cannot be read in one way only, or it carries no key. */
+/**
+ * Whose request it is, or why it may not come in: it cannot be read in one way only, or it carries neither a key nor a
+ * peer's seal. `inference`: the path, where it is one that peers forward to.
+ */
 function admit(
   headers: Headers,
   path: string,
-  { settings, account }: Door,
+  { settings, account, cluster }: Door,
+  inference?: InferencePath,
   authorizationIn = (given: Headers) => given.get("authorization"),
 ): Admitted | Response {
   const wrong = unreadable(headers);
   if (wrong !== undefined)
     return errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
+  const fromPeer = inference && openForwarded(headers, inference, cluster);
+  if (fromPeer instanceof Response) return fromPeer;
+  if (fromPeer !== undefined) return { caller: fromPeer.forwarded.caller, fromPeer };
   const { authenticate } = settings();
   if (authenticate === undefined || !path.startsWith("/v1/")) return anybody;
   const authorization = authorizationIn(headers);

@@ -8,6 +8,7 @@ import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { Arrival } from "./arrival.ts";
 import type { RelayEnd } from "./relay-body.ts";
 
 const accountRule = {
@@ -20,13 +21,31 @@ const accountRule = {
   slowShare: 0.8,
 } as const;
 
-/** The first attempt succeeded where it should be made, or none was needed. */
-const plainReasons: ReadonlySet<string> = new Set<Journey["because"]>(["local-first", "cached", "joined"]);
+/** The first attempt succeeded where it should be made, or none was needed: a fleet that works as it is meant to. */
+const plainReasons: ReadonlySet<string> = new Set<Journey["because"]>([
+  "local-first",
+  "local-only",
+  "affinity",
+  "not-local",
+  "peer-less-pressed",
+  "draining",
+  "cached",
+  "joined",
+  "deferred",
+]);
+
+type Origin = Pick<Arrival, "trace" | "fromPeer">;
 
 export interface RequestAccount {
   /** Refused before it was a request: unreadable, or not allowed. */
-  rejected(code: ErrorCode): void;
-  finished(request: InferenceRequest, dispatched: Dispatched, how: RelayEnd, status: number): void;
+  rejected(code: ErrorCode, origin?: Origin): void;
+  finished(
+    request: InferenceRequest,
+    dispatched: Dispatched,
+    how: RelayEnd,
+    status: number,
+    origin: Origin,
+  ): void;
 }
 
 export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): RequestAccount {
@@ -34,45 +53,67 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
   const lines = tokenBucket(accountRule.linesPerSecond, () => accountRule.linesAtOnce, clock.now());
   let leftOut = 0;
 
-  return {
-    rejected(code) {
-      metrics.requests.with("none", "none", "none", code).add(1);
-    },
-    finished(request, dispatched, how, status) {
-      const { sla } = request;
-      const { journey } = dispatched;
-      const totalMs = clock.now() - request.receivedAt;
-      const endpoint = dispatched.kind === "answer" ? dispatched.answeredBy : undefined;
-      const tier = endpoint?.tier ?? "none";
-      const outcome = how === "complete" ? (status < 400 ? "ok" : "client-error") : how;
+  const count = (
+    { sla, receivedAt }: InferenceRequest,
+    dispatched: Dispatched,
+    outcome: string,
+    totalMs: number,
+  ): void => {
+    const { journey } = dispatched;
+    const endpoint = dispatched.kind === "answer" ? dispatched.answeredBy : undefined;
+    const tier = endpoint?.tier ?? (dispatched.kind === "defer" ? "bronze" : "none");
+    metrics.requests.with(sla, tier, endpoint?.locality ?? "none", outcome).add(1);
+    if (dispatched.kind === "answer") {
+      observe(metrics.requestSeconds.with(sla, tier), totalMs / 1000);
+      const beganMs = dispatched.answeredAt - receivedAt;
+      observe(metrics.firstByteSeconds.with(sla, tier), beganMs / 1000);
+      const insideMs = beganMs - journey.queuedMs - journey.engineMs;
+      observe(metrics.overheadSeconds.with(), insideMs / 1000);
+    }
+    // Who joined was refused by its own deadline, or after the attempts of another.
+    if (dispatched.kind === "refusal" && journey.tried.length === 0 && journey.because !== "joined")
+      metrics.shed.with(sla, journey.because).add(1);
+    const attempts = dispatched.kind === "answer" ? dispatched.attempts : journey.tried.length;
+    if (attempts > 1) metrics.retries.with().add(attempts - 1);
+  };
 
-      metrics.requests.with(sla, tier, endpoint?.locality ?? "none", outcome).add(1);
-      if (dispatched.kind === "answer") {
-        observe(metrics.requestSeconds.with(sla, tier), totalMs / 1000);
-        const beganMs = dispatched.answeredAt - request.receivedAt;
-        observe(metrics.firstByteSeconds.with(sla, tier), beganMs / 1000);
-        const insideMs = beganMs - journey.queuedMs - journey.engineMs;
-        observe(metrics.overheadSeconds.with(), insideMs / 1000);
-      }
-      // Who joined was refused by its own deadline, or after the attempts of another.
-      if (dispatched.kind === "refusal" && journey.tried.length === 0 && journey.because !== "joined")
-        metrics.shed.with(sla, journey.because).add(1);
+  return {
+    rejected(code, origin) {
+      const forwarded = origin?.fromPeer?.forwarded;
+      if (forwarded !== undefined) metrics.forwarded.with(forwarded.tier, forwarded.body, code).add(1);
+      else metrics.requests.with("none", "none", "none", code).add(1);
+    },
+    finished(request, dispatched, how, status, origin) {
+      const { journey } = dispatched;
+      const forwarded = origin.fromPeer?.forwarded;
+      const totalMs = clock.now() - request.receivedAt;
+      const outcome = how === "complete" ? (status < 400 ? "ok" : "client-error") : how;
       const attempts = dispatched.kind === "answer" ? dispatched.attempts : journey.tried.length;
-      if (attempts > 1) metrics.retries.with().add(attempts - 1);
+      const isUntried = dispatched.kind === "refusal" && journey.tried.length === 0;
+
+      if (forwarded !== undefined) metrics.forwarded.with(forwarded.tier, forwarded.body, outcome).add(1);
+      else count(request, dispatched, outcome, totalMs);
 
       const slow = totalMs > accountRule.slowShare * (request.deadline - request.receivedAt);
-      const isPlain = outcome === "ok" && plainReasons.has(journey.because) && !slow;
+      const isAsMeant = outcome === "ok" && plainReasons.has(journey.because) && !slow;
+      // What a peer sent and finds no room for goes elsewhere: that peer has the whole story.
+      const isPlain = isAsMeant || (isUntried && forwarded !== undefined);
       plain = isPlain ? (plain + 1) % accountRule.plainSampling : plain;
       const everyLine = log.isLevelEnabled("debug");
-      if (isPlain && plain !== 1 && !everyLine) return;
+      // Questions come by the thousand; this host's own have no line either.
+      const isUntold = forwarded?.body === "question" || (isPlain && plain !== 1);
+      if (isUntold && !everyLine) return;
       if (!isPlain && !everyLine && !lines.withdraw(clock.now())) {
         leftOut += 1;
         return;
       }
+      const endpoint = dispatched.kind === "answer" ? dispatched.answeredBy : undefined;
       log[isPlain || outcome === "left" ? "info" : "warn"](
         {
           request: request.id,
-          sla,
+          trace: origin.trace.own.slice(3, 35),
+          ...(origin.fromPeer !== undefined && { from: origin.fromPeer.from }),
+          sla: request.sla,
           path: request.path,
           model: request.model ?? request.modelName,
           stream: request.stream,
@@ -80,21 +121,28 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
           status,
           because: journey.because,
           endpoint: endpoint?.name,
+          locality: endpoint?.locality,
           attempts,
           tried: journey.tried.map(({ endpoint: name, outcome: kind, ms, why }) => ({
             endpoint: name,
             outcome: kind,
-            ms,
-            why,
+            ms: hundredths(ms),
+            why: besides(kind, why),
           })),
-          queued_ms: journey.queuedMs,
-          engine_ms: journey.engineMs,
-          total_ms: totalMs,
+          queued_ms: hundredths(journey.queuedMs),
+          engine_ms: hundredths(journey.engineMs),
+          total_ms: hundredths(totalMs),
           ...(leftOut > 0 && { left_out: leftOut }),
         },
-        isPlain ? "request" : `request ${outcome}`,
+        isAsMeant ? "request" : `request ${outcome}`,
       );
       leftOut = 0;
     },
   };
 }
+
+const hundredths = (ms: number): number => Math.round(ms * 100) / 100;
+
+/** Many a reason begins with the outcome, which stands beside it in the line. */
+const besides = (outcome: string, why: string): string =>
+  why.startsWith(`${outcome}: `) ? why.slice(outcome.length + 2) : why;

@@ -8,6 +8,8 @@ import { randomHex } from "./random-hex.ts";
 /** Above this a deadline is clamped. */
 const deadlineMostMs = 600_000;
 const requestIdMost = 128;
+/** Characters. Ids are shorter, and whatever it holds is hashed for every request. */
+const sessionMost = 256;
 
 /** `x-tierline-deadline-ms`: decimal milliseconds, whole or with a fraction; no exponent, no sign, no hex. */
 export function readDeadlineMs(value: string | null): number | undefined | BadRequest {
@@ -32,11 +34,34 @@ export function readSla(value: string | null): SlaClass | undefined | BadRequest
   };
 }
 
+/** `x-tierline-session`, else the body's `user`. It is a wish: one that is too long or empty is none, and no error. */
+export function readSession(header: string | null, user: string | undefined): string | undefined {
+  const isUsable = (name: string): boolean => name !== "" && name.length <= sessionMost;
+  if (header !== null && isUsable(header)) return header;
+  return user !== undefined && isUsable(user) ? user : undefined;
+}
+
 /** The directives that the result cache obeys; the stricter wins, and all others are the engine's affair. */
 export function readCacheControl(value: string | null): "no-store" | "no-cache" | undefined {
   if (value === null) return undefined;
   const directives = value.split(",").map((directive) => directive.split("=")[0]?.trim().toLowerCase());
   return (["no-store", "no-cache"] as const).find((name) => directives.includes(name));
+}
+
+/** Whether `respond-async` is among the preferences (RFC 7240), whatever comes with it. */
+export const prefersAsync = (value: string | null): boolean =>
+  value?.split(",").some((preference) => /^\s*respond-async\s*(?:[;=]|$)/i.test(preference)) === true;
+
+const idempotencyKeyMost = 255;
+
+export function readIdempotencyKey(value: string | null): string | undefined | BadRequest {
+  if (value === null) return undefined;
+  if (value.length <= idempotencyKeyMost && /^[\x21-\x7e]+$/.test(value)) return value;
+  return {
+    code: "invalid_request",
+    message: `Idempotency-Key must be 1 to ${idempotencyKeyMost} printable characters without spaces.`,
+    param: "Idempotency-Key",
+  };
 }
 
 /** The caller's, where it is short and printable; else a new one. */

@@ -20,6 +20,18 @@ describe("readFields", () => {
     expect(fields('{"model":"m","temperature":0}')).toMatchObject({ parsed: { model: "m", temperature: 0 } });
   });
 
+  test("reads the user where it is a string, and leaves everything else to the engine", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (user) => {
+        const expected = typeof user === "string" ? user : undefined;
+        expect(fields(JSON.stringify({ model: "m", user }))).toMatchObject({ user: expected });
+      }),
+    );
+    expect(fields('{"metadata":{"user":"nested"},"__proto__":{"user":"u"}}')).toMatchObject({
+      user: undefined,
+    });
+  });
+
   test("streams only on true itself", () => {
     for (const value of ["false", "null", "1", '"true"', "{}"]) {
       expect(fields(`{"stream":${value}}`)).toMatchObject({ stream: false });

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
+import type { Clearing } from "../../src/fleet/clearing.ts";
 import { addCacheApi } from "../../src/http/cache-api.ts";
 import { createArchetypes } from "../../src/intents/archetype.ts";
 import { createLog } from "../../src/telemetry/log.ts";
@@ -14,8 +15,10 @@ function api(scripts: { intents?: CacheScript; results?: CacheScript } = {}) {
   const app = new Hono();
   const caches = { intents: scriptedCache(scripts.intents), results: scriptedCache(scripts.results) };
   const forgotten: string[] = [];
+  const announced: Clearing[] = [];
   addCacheApi(app, {
     caches,
+    cluster: { announce: (clearing) => announced.push(clearing) + 1 },
     clock: virtualClock(),
     log: createLog("silent").log,
     intents: { archetypes: createArchetypes([guard]) },
@@ -28,7 +31,7 @@ function api(scripts: { intents?: CacheScript; results?: CacheScript } = {}) {
     const answer: unknown = await response.json();
     return { status: response.status, type: response.headers.get("content-type"), body: answer };
   };
-  return { ask, caches, forgotten };
+  return { ask, caches, forgotten, announced };
 }
 
 const ok = (body: unknown) => ({ status: 200, type: expect.stringMatching(/^application\/json/), body });
@@ -137,17 +140,20 @@ describe("POST /api/cache/clear", () => {
       results: { entries: [cacheEntry("guard-7")] },
     });
 
-  test("clears both caches where none is named, and says how many entries went", async () => {
-    const { ask, forgotten } = some();
-    expect(await ask("clear", {})).toEqual(ok({ cleared: 3 }));
+  test("clears both caches where none is named, tells the peers, and says how many entries went", async () => {
+    const { ask, forgotten, announced } = some();
+    expect(await ask("clear", {})).toEqual(ok({ cleared: 3, told: 2 }));
     expect(forgotten).toEqual(["intents", "results"]);
-    expect(await ask("clear", "")).toEqual(ok({ cleared: 0 }));
+    expect(await ask("clear", "")).toEqual(ok({ cleared: 0, told: 3 }));
+    const all = { cache: undefined, archetype: undefined, prefix: undefined };
+    expect(announced).toEqual([all, all]);
   });
 
-  test("clears the one that is named, by prefix, with its counts", async () => {
-    const { ask, caches, forgotten } = some();
+  test("clears the one that is named, by prefix, with its counts, and tells nobody what is local", async () => {
+    const { ask, caches, forgotten, announced } = some();
     const body = { cache: "intents", prefix: "guard/", reset_stats: true, local: true };
-    expect(await ask("clear", body)).toEqual(ok({ cleared: 1 }));
+    expect(await ask("clear", body)).toEqual(ok({ cleared: 1, told: 0 }));
+    expect(announced).toEqual([]);
     expect(caches.intents.asked).toEqual([
       { clear: { archetype: undefined, prefix: "guard/", resetStats: true } },
     ]);
@@ -156,9 +162,10 @@ describe("POST /api/cache/clear", () => {
   });
 
   test("an archetype means the intents, whether or not they are named", async () => {
-    const { ask, caches } = some();
+    const { ask, caches, announced } = some();
     await ask("clear", { archetype: "guard" });
     await ask("clear", { archetype: "guard", cache: "intents" });
+    expect(announced.map(({ archetype }) => archetype)).toEqual(["guard", "guard"]);
     expect(caches.intents.asked).toHaveLength(2);
     expect(caches.results.asked).toEqual([]);
   });
@@ -176,10 +183,10 @@ describe("POST /api/cache/clear", () => {
       400,
       'There is no "everything" here; there are cache, archetype, prefix, reset_stats, local.',
     ],
-  ])("refuses %j and clears nothing", async (body, status, why) => {
-    const { ask, caches, forgotten } = some();
+  ])("refuses %j, clears nothing and tells nobody", async (body, status, why) => {
+    const { ask, caches, forgotten, announced } = some();
     expect(await ask("clear", body)).toEqual(refusal(why, status));
-    expect([...caches.intents.asked, ...caches.results.asked, ...forgotten]).toEqual([]);
+    expect([...caches.intents.asked, ...caches.results.asked, ...forgotten, ...announced]).toEqual([]);
   });
 });
 

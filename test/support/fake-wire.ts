@@ -101,6 +101,7 @@ export function fakeWire(clock: Clock, script: FakeWire["script"]): FakeWire {
       request,
       stats: () => ({ open, idle: 0, pending: 0, waiting: 0 }),
       close: () => undefined,
+      abandon: () => undefined,
     },
     requests,
     open: () => open,

@@ -7,11 +7,10 @@ import { createGossipAnswer } from "../../src/host/gossip-answer.ts";
 import type { GossipTransport } from "../../src/host/gossip-transport.ts";
 import { createGossipTransport } from "../../src/host/gossip-transport.ts";
 import { gossipBounds, gossipSubject } from "../../src/host/gossip-wire.ts";
-import { createSeals, randomNonce } from "../../src/host/sealed-message.ts";
 import { createGossipApp } from "../../src/http/gossip.ts";
 import { listen } from "../../src/http/listen.ts";
 import type { SealedHost } from "./seals.ts";
-import { keyed } from "./seals.ts";
+import { sealsOf } from "./seals.ts";
 
 export interface GossipHost {
   readonly url: string;
@@ -35,16 +34,12 @@ export function openGossipHost(options: GossipHostOptions = {}): GossipHost {
   const { clock = systemClock, handle = async (message) => ({ echo: message }) } = options;
   const handled: unknown[] = [];
   const refused: string[] = [];
-  const keys = keyed(options.keys ?? ["the-first-secret"]);
-  const seals = createSeals({
-    fleet: options.fleet ?? "fleet",
-    name: options.name ?? "gold-1",
-    keys: () => keys,
+  const seals = sealsOf(clock, {
+    subject: gossipSubject,
     bodyBytesMost: gossipBounds.bodyBytes,
     noncesMost: gossipBounds.nonces,
-    clock,
-    nonce: randomNonce,
-  }).about(gossipSubject);
+    ...options,
+  });
   const answer = createGossipAnswer({
     seals,
     handle(message) {

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const binary = join(import.meta.dir, "../../dist/tierline");
+export const binary = join(import.meta.dir, "../../dist/tierline");
 
 export interface Tierline {
   /** Of the public listener: scheme, host and port. */
@@ -31,19 +31,42 @@ export interface TierlineOptions {
   /** Everything but `[listen]`, `[state]` and `[host]`, which are made here. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly name?: string;
+  /** The lines of `[listen]`. */
+  readonly listen?: string;
+  /** Where its state and its configuration are; it stays after `stop`, for the next start. */
+  readonly dir?: string;
+  /** What the command is put behind, such as `ip netns exec NAME`. */
+  readonly behind?: readonly string[];
+  /** How a test reaches the listeners. */
+  readonly reach?: Reach;
 }
 
-/** A host called `gold-1` on free loopback ports. */
-export async function startTierline({ config = "", env = {} }: TierlineOptions = {}): Promise<Tierline> {
+export type Reach = (url: string, init?: RequestInit) => Promise<Response>;
+
+const freePorts = `public = "127.0.0.1:0"
+admin = "127.0.0.1:0"`;
+
+/** A host called `gold-1` on free loopback ports, where nothing else is asked for. */
+export async function startTierline({
+  config = "",
+  env = {},
+  name = "gold-1",
+  listen = freePorts,
+  dir: givenDir,
+  behind = [],
+  reach = fetch,
+}: TierlineOptions = {}): Promise<Tierline> {
   if (!existsSync(binary)) throw new Error("dist/tierline is missing: bun run build");
-  const dir = mkdtempSync(join(tmpdir(), "tierline-test-"));
+  const dir = givenDir ?? mkdtempSync(join(tmpdir(), "tierline-test-"));
   const file = join(dir, "tierline.toml");
-  const writeConfig = (text: string): void => writeFileSync(file, head(dir) + text);
+  const writeConfig = (text: string): void => writeFileSync(file, head(name, listen, dir) + text);
   writeConfig(config);
 
-  const child = Bun.spawn([binary, "serve", "--config", file], {
+  const child = Bun.spawn([...behind, binary, "serve", "--config", file], {
     cwd: dir,
-    env: { PATH: process.env["PATH"] ?? "", ...env },
+    // Whoever is asked who this machine is, the tests have named it.
+    env: { PATH: process.env["PATH"] ?? "", AWS_EC2_METADATA_DISABLED: "true", ...env },
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -96,7 +119,7 @@ export async function startTierline({ config = "", env = {} }: TierlineOptions =
     stderr: () => stderr,
     logged,
     async metric(name, labels = {}) {
-      const text = await (await fetch(`${adminUrl}/metrics`)).text();
+      const text = await (await reach(`${adminUrl}/metrics`)).text();
       const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
       let sum = 0;
       for (const line of text.split("\n")) {
@@ -113,18 +136,17 @@ export async function startTierline({ config = "", env = {} }: TierlineOptions =
     async stop() {
       child.kill("SIGTERM");
       const code = await exited;
-      rmSync(dir, { recursive: true, force: true });
+      if (givenDir === undefined) rmSync(dir, { recursive: true, force: true });
       return code;
     },
   };
 }
 
-function head(dir: string): string {
+function head(name: string, listen: string, dir: string): string {
   return `[host]
-name = "gold-1"
+name = "${name}"
 [listen]
-public = "127.0.0.1:0"
-admin = "127.0.0.1:0"
+${listen}
 [state]
 dir = ${JSON.stringify(join(dir, "state"))}
 `;

@@ -38,6 +38,8 @@ export interface SeenPeer {
   readonly free?: number;
   /** Its free slots are others' share. */
   readonly spokenFor?: boolean;
+  /** It is new, and has got what it gets while others have room. */
+  readonly joining?: boolean;
 }
 
 export function view(name: string, seen: Seen = {}): EndpointView {
@@ -72,11 +74,11 @@ function peerView(name: string, seen: SeenPeer, free: number): PeerView {
       boot: "1",
       suspect: seen.suspect ?? false,
       draining: seen.refusal === "draining",
-      barredUntil: 0,
       since: 0,
     },
     refusal: () => seen.refusal,
     freeSlots: () => seen.free ?? free,
+    joining: () => seen.joining ?? false,
     permits: () => !seen.spokenFor,
   };
 }

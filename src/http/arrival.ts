@@ -1,0 +1,24 @@
+// One inference request as it came in: whose it is, on which terms it may be answered. Its body is not read yet.
+
+import type { Instant } from "../base/clock.ts";
+import type { InferencePath } from "../engines/dialect.ts";
+import type { OpenedForward } from "../host/forwarded.ts";
+import type { Trace } from "./request-headers.ts";
+
+/** Another router's, by a seal that is good. */
+export type FromPeer = Extract<OpenedForward, { readonly from: string }>;
+
+export interface Admitted {
+  /** The name of the key that it carries, here or at its first router; undefined where none is asked for. */
+  readonly caller: string | undefined;
+  readonly fromPeer?: FromPeer;
+}
+
+export interface Arrival extends Admitted {
+  readonly path: InferencePath;
+  readonly receivedAt: Instant;
+  readonly id: string;
+  readonly trace: Trace;
+  /** This host takes nothing new: only peers will do. */
+  readonly elsewhere: boolean;
+}

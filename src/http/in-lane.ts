@@ -1,0 +1,123 @@
+// What becomes of a request for inference that routing has deferred: a job for whoever takes one in the place of an answer,
+// and for all others an answer, if it comes in time.
+
+import type { Leaving } from "../base/departure.ts";
+import type { ErrorCode } from "../base/error-codes.ts";
+import { errorCodes } from "../base/error-codes.ts";
+import type { Dispatched } from "../dispatch/dispatch.ts";
+import type { InferenceRequest } from "../dispatch/inference-request.ts";
+import type { InferencePath } from "../engines/dialect.ts";
+import type { JobDesk, SeenJob } from "../jobs/desk.ts";
+import { deskRule } from "../jobs/desk.ts";
+import type { JobKind } from "../jobs/job.ts";
+import { isEnd } from "../jobs/job.ts";
+import type { Asked } from "../routing/sla.ts";
+import type { Door } from "./door.ts";
+import { errorResponse } from "./errors.ts";
+import { jobPath, jobResponse } from "./job-shape.ts";
+import { prefersAsync, readIdempotencyKey } from "./request-headers.ts";
+
+const kinds: Readonly<Partial<Record<InferencePath, JobKind>>> = {
+  "/v1/chat/completions": "chat",
+  "/v1/completions": "completion",
+};
+
+const takesJob = ({ sla }: Pick<Asked, "sla">, headers: Headers): boolean =>
+  sla === "async" || prefersAsync(headers.get("prefer"));
+
+/** As `RoutingRequest.laneMs`. */
+export function laneMsFor(
+  request: Asked & { readonly path: InferencePath; readonly stream: boolean },
+  headers: Headers,
+  desk: JobDesk | undefined,
+): number | undefined {
+  if (desk === undefined || kinds[request.path] === undefined || !desk.takes(request.model)) return undefined;
+  if (takesJob(request, headers)) return 0;
+  return request.stream ? undefined : desk.typicalMs();
+}
+
+export interface ToldInLane {
+  readonly response: Response;
+  /** Undefined: it is no refusal, or nobody is left to read it. */
+  readonly code?: ErrorCode;
+}
+
+export async function inLane(
+  request: InferenceRequest,
+  { journey }: Extract<Dispatched, { kind: "defer" }>,
+  headers: Headers,
+  { desk, clock }: Pick<Door, "desk" | "clock">,
+  callerLeft: Leaving,
+): Promise<ToldInLane> {
+  const kind = kinds[request.path];
+  if (desk === undefined || kind === undefined) throw new Error("deferred, and there is no lane for it");
+  // Nothing is accepted for somebody who will not hear of it.
+  if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };
+  const headersHere = {
+    "x-tierline-tier": "bronze",
+    "x-tierline-because": journey.because,
+    "x-tierline-attempts": String(journey.tried.length),
+  };
+  const refuse = (code: ErrorCode, message: string, retryAfterMs?: number): ToldInLane => ({
+    response: errorResponse(code, message, { retryAfterMs, headers: headersHere }),
+    code,
+  });
+  const isJob = takesJob(request, headers);
+  const idempotencyKey = isJob ? readIdempotencyKey(headers.get("idempotency-key")) : undefined;
+  if (typeof idempotencyKey === "object") return refuse(idempotencyKey.code, idempotencyKey.message);
+  const { caller, model, modelName, body, reuse, deadline } = request;
+  const ordered = await desk.order({
+    caller,
+    kind,
+    model,
+    modelName,
+    request: body,
+    ttlMs: isJob ? deskRule.ttlMsUsual : Math.max(1, Math.ceil(deadline - clock.now())),
+    idempotencyKey,
+    reuse,
+  });
+  if (ordered.kind === "refused") return refuse(ordered.code, ordered.message, ordered.retryAfterMs);
+  if (ordered.kind === "elsewhere") {
+    const response = errorResponse("job_owner_unreachable", ownedBy(ordered.member), {
+      headers: { ...headersHere, location: jobPath(ordered.id) },
+    });
+    return { response, code: "job_owner_unreachable" };
+  }
+  const cache = ordered.kind === "kept" ? "hit" : reuse === undefined ? "off" : "miss";
+  const told = { ...headersHere, "x-tierline-cache": cache };
+  if (isJob) {
+    const applied = prefersAsync(headers.get("prefer")) ? { "preference-applied": "respond-async" } : {};
+    return { response: jobResponse(ordered, { ...told, ...applied }) };
+  }
+
+  const { id } = ordered.job;
+  const seen = await desk.wait(id, caller, deadline - clock.now(), callerLeft);
+  if (seen.kind === "refused") return refuse(seen.code, seen.message, seen.retryAfterMs);
+  if (seen.kind === "elsewhere") return refuse("job_owner_unreachable", ownedBy(seen.member));
+  if (!isEnd(seen.job.state)) {
+    // Nobody knows of it but this caller, who is gone or out of time.
+    desk.cancel(id, caller);
+    if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };
+    return refuse("deadline_exceeded", "The async lane, the last that could answer, did not answer in time.");
+  }
+  if (seen.result !== undefined) {
+    const locality = desk.runner === "sagemaker" ? "cloud" : "local";
+    return {
+      response: new Response(seen.result, {
+        headers: { "content-type": "application/json", ...told, "x-tierline-locality": locality },
+      }),
+    };
+  }
+  return refuse(codeOf(seen), seen.job.error?.message ?? "The job was cancelled before it was done.");
+}
+
+export const ownedBy = (member: string): string =>
+  `The job belongs to the host ${member}, which this one cannot ask. Ask there, or try again.`;
+
+/** A runner's code that callers know; how it failed otherwise is between it and us. */
+function codeOf({ job: { error, state } }: SeenJob): ErrorCode {
+  if (state === "expired") return "deadline_exceeded";
+  return error !== undefined && isErrorCode(error.code) ? error.code : "upstream_failed";
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);

@@ -1,0 +1,124 @@
+// A program that takes jobs and does them until it is killed: the real store and lane, and a service whose inbox and outputs
+// are files, so that both outlive it. Lines on stdout are what a caller would have been told by then.
+// Arguments: the folder; the first job's number, or `drain` to take none and end when all have ended; a seed.
+
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/base/clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { createJobIds } from "../../src/jobs/job-id.ts";
+import { createLane, laneRules } from "../../src/jobs/lane.ts";
+import type { JobRunner, Submitted } from "../../src/jobs/runner.ts";
+import { openJobStore } from "../../src/jobs/store.ts";
+
+const [dir = "", from = "0", seed = "0"] = process.argv.slice(2);
+const random = seededRandom(Number(seed));
+/** A refusal shuts the lane for a second, longer than most of these lives. */
+const refusals = from === "drain" ? 0 : 0.02;
+const hangs = from === "drain" ? 0 : 0.05;
+const say = (line: string) => writeSync(1, `${line}\n`);
+
+const opened = openJobStore(join(dir, "state"), { queuedMost: 100_000, bytesMost: 2 ** 30 });
+if (!opened.ok) throw new Error(opened.trouble.message);
+const { store } = opened;
+const unfinished = store.unfinished();
+const underWay = new Set(
+  unfinished.kind === "found"
+    ? unfinished.value.filter(({ attempt }) => attempt > 0).map(({ id }) => id)
+    : [],
+);
+const hadWork = underWay.size > 0;
+
+const inbox = (id: string) => join(dir, "service", `${id}.in`);
+const output = (id: string) => join(dir, "service", `${id}.out`);
+
+/** What the service has done by now. It does a job anew for every time it was handed over. */
+function serve(id: string): void {
+  if (!existsSync(inbox(id))) return;
+  const lines = readFileSync(inbox(id), "utf8").split("\n").slice(0, -1);
+  for (const [index, line] of lines.entries()) {
+    const { readyAt, n } = JSON.parse(line);
+    if (readyAt > Date.now() || existsSync(`${output(id)}.${index}`)) continue;
+    writeFileSync(`${output(id)}.new`, JSON.stringify({ n, run: index, by: process.pid }));
+    renameSync(`${output(id)}.new`, output(id));
+    // Last: a kill before it has the service do the job once more, not never.
+    writeFileSync(`${output(id)}.${index}`, "");
+  }
+}
+
+const touched = (id: string) => {
+  if (underWay.delete(id) && underWay.size === 0) say(`resumed ${Math.ceil(performance.now())}`);
+};
+
+const runner: JobRunner = {
+  name: "sagemaker",
+  marginMs: 30,
+  busyMs: () => undefined,
+  outputKey: ({ id }) => id,
+  async submit(job, signal): Promise<Submitted> {
+    touched(job.id);
+    const { n } = JSON.parse(Buffer.from(job.request).toString());
+    const dice = random();
+    if (dice < refusals) return { kind: "again", afterMs: 5, why: "throttled" };
+    appendFileSync(inbox(job.id), `${JSON.stringify({ n, readyAt: Date.now() + random() * 40 })}\n`);
+    if (dice < refusals * 2) return { kind: "again", afterMs: 5, why: "500 after accepting" };
+    await Bun.sleep(random() * 10);
+    if (dice > 1 - hangs) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    return { kind: "submitted" };
+  },
+  async look(job) {
+    touched(job.id);
+    serve(job.id);
+    if (random() < refusals) return { kind: "again", afterMs: 5, why: "no network" };
+    if (random() < 0.5) await Bun.sleep(random() * 5);
+    if (!existsSync(output(job.id))) return { kind: "absent" };
+    return { kind: "done", result: readFileSync(output(job.id)) };
+  },
+};
+
+const lane = createLane({
+  store,
+  runner,
+  clock: systemClock,
+  random,
+  rules: { ...laneRules, submitsMost: 16, looksMost: 64 },
+  tell(event) {
+    if (event.kind !== "ended") return;
+    const result = store.result(event.job.id);
+    const bytes = result.kind === "found" ? result.value : undefined;
+    say(`end ${event.job.id} ${event.job.state} ${Buffer.from(bytes ?? []).toString("base64")}`);
+  },
+});
+say(`ready ${hadWork ? "with" : "without"} work`);
+
+if (from === "drain") {
+  const isOver = () => {
+    const { accepted, submitting, submitted } = store.counts();
+    return accepted + submitting + submitted === 0;
+  };
+  while (!isOver()) await Bun.sleep(5);
+  await lane.stop();
+  store.close();
+  say("drained");
+} else {
+  const nextId = createJobIds("gold-1", systemClock, random);
+  for (let n = Number(from); ; n += 1) {
+    const accepted = lane.accept(
+      {
+        id: nextId(),
+        owner: "lobby",
+        kind: "chat",
+        model: "story-70b",
+        ttlMs: 3_600_000,
+        acceptedAtMs: Date.now(),
+        request: Buffer.from(JSON.stringify({ n, filling: "x".repeat(Math.floor(random() * 3000)) })),
+      },
+      { caller: "lobby", key: `key-${n}`, bodyHash: `body-${n}` },
+    );
+    if (accepted.kind !== "stored" && accepted.kind !== "same") throw new Error(accepted.kind);
+    // The answer's way to the caller: a kill within it has him ask again.
+    await Bun.sleep(random() * 3);
+    say(`ack ${n} ${accepted.job.id}`);
+    await Bun.sleep(random() * 4);
+  }
+}

@@ -1,0 +1,36 @@
+// An S3 server that nobody here wrote, over a folder of its own.
+
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { answersAt, freePort } from "./free-port.ts";
+
+export interface S3Server {
+  /** What the AWS SDK reads. */
+  readonly env: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+const startMs = 10_000;
+
+/** With one bucket, called `bucket`. */
+export async function startVersitygw(): Promise<S3Server> {
+  const dir = mkdtempSync(join(tmpdir(), "tierline-s3-"));
+  mkdirSync(join(dir, "bucket"));
+  const port = freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const access = ["--access", "tester", "--secret", "tester-secret"];
+  const child = Bun.spawn(["versitygw", ...access, "--port", `127.0.0.1:${port}`, "posix", dir], {
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  await answersAt(url, startMs);
+  return {
+    env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "tester", AWS_SECRET_ACCESS_KEY: "tester-secret" },
+    async stop() {
+      child.kill("SIGKILL");
+      await child.exited;
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
