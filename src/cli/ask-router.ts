@@ -2,6 +2,7 @@
 
 import { request } from "node:http";
 import type { z } from "zod";
+import { parseJson } from "../base/parse-json.ts";
 import type { ExitCode, Given, Io } from "./command.ts";
 import { exit, printJson } from "./command.ts";
 import type { Router } from "./router.ts";
@@ -125,14 +126,8 @@ function refusal(router: Router, status: number, body: unknown): string {
     .filter((part) => part !== undefined)
     .join(": ")
     .replace(/\.$/, "");
+  // The admin listener says what it lacks in words.
+  if (status === 404 && words === "")
+    return `${router.url} is no admin listener. That one listens on port 8011 unless listen.admin says otherwise`;
   return `The router at ${router.url} refused (${status})${words === "" ? "" : `: ${words}`}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

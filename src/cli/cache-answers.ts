@@ -9,7 +9,15 @@ const row = z.record(z.string(), z.union([z.number(), z.boolean()]));
 export const figures = z.looseObject({ intents: row, results: row });
 type Figures = z.output<typeof figures>;
 
-export const cleared = z.looseObject({ cleared: z.number() });
+/** `told`: the peers that hear of it. A router of the version before says nothing of them, and tells none. */
+export const cleared = z.looseObject({ cleared: z.number(), told: z.number().default(0) });
+
+export function clearedText({ cleared: count, told }: z.output<typeof cleared>): string {
+  const here = `Cleared ${countText(count)} ${count === 1 ? "entry" : "entries"}`;
+  return told === 0
+    ? `${here}.\n`
+    : `${here} here; told ${countText(told)} ${told === 1 ? "peer" : "peers"}.\n`;
+}
 
 export const page = z.looseObject({
   data: z.array(

@@ -3,11 +3,10 @@
 import type { CacheName } from "../base/cache-control.ts";
 import { cacheNames } from "../base/cache-control.ts";
 import { askAndPrint } from "./ask-router.ts";
-import { cleared, figures, figuresTable, page, pageTable } from "./cache-answers.ts";
+import { cleared, clearedText, figures, figuresTable, page, pageTable } from "./cache-answers.ts";
 import type { Command, Given, Io, Option } from "./command.ts";
 import { exit, jsonOption } from "./command.ts";
 import { routerOptions } from "./router.ts";
-import { countText } from "./table.ts";
 
 const cacheOption: Option = { value: "NAME", about: cacheNames.join(" or ") };
 
@@ -66,13 +65,13 @@ export const cacheConfig: Command = {
 
 export const cacheClear: Command = {
   name: "cache clear",
-  about: "Forget entries: all of both caches, or those that are named",
+  about: "Forget entries, here and at all peers: all of both caches, or those that are named",
   options: {
     cache: cacheOption,
     archetype: { value: "NAME", about: "the intents of this archetype only" },
     prefix: { value: "TEXT", about: "entries whose key begins so only" },
     "reset-stats": { about: "count from 0 again" },
-    local: { about: "do not tell the peers; without a cluster there are none" },
+    local: { about: "only here: do not tell the peers" },
     ...routerOptions,
     json: jsonOption,
   },
@@ -88,12 +87,7 @@ export const cacheClear: Command = {
       local: given.has("local"),
     };
     const question = { method: "POST" as const, path: "/api/cache/clear", body, answer: cleared };
-    return askAndPrint(
-      given,
-      io,
-      question,
-      ({ cleared }) => `Cleared ${countText(cleared)} ${cleared === 1 ? "entry" : "entries"}.\n`,
-    );
+    return askAndPrint(given, io, question, clearedText);
   },
 };
 

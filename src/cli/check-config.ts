@@ -1,5 +1,6 @@
 // `tierline check-config`: says what `serve` would say of a configuration, without serving.
 
+import { askMachine } from "../config/ask-machine.ts";
 import { loadConfig } from "../config/load.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import { printConfigErrors, printConfigWarnings } from "../config/problem.ts";
@@ -14,7 +15,8 @@ export const checkConfig: Command = {
   example: "check-config /etc/tierline/tierline.toml",
   async run(given, io) {
     const path = given.argument ?? given.text("config");
-    const loaded = loadConfig({ path, env: io.env, readFile: io.readFile });
+    const sources = { path, env: io.env, readFile: io.readFile };
+    const loaded = loadConfig({ ...sources, machine: await askMachine(sources, io.clock) });
     const errors = loaded.ok ? [] : loaded.errors;
     const warnings = loaded.ok ? loaded.warnings : [];
     if (given.has("json")) {
@@ -26,12 +28,15 @@ export const checkConfig: Command = {
       printConfigErrors(loaded.errors, io.err);
       return exit.config;
     }
-    const { engines, aliases, intents } = loaded.config;
+    const { engines, aliases, intents, cluster } = loaded.config;
     const what = loaded.file === undefined ? "There is no file; the defaults are" : `${loaded.file} is`;
     const has = [
       counted(engines.length, "engine"),
       counted(aliases.size, "alias", "aliases"),
       counted(intents.archetypes.length, "archetype"),
+      ...(cluster === undefined
+        ? []
+        : [`fleet ${cluster.fleet} with ${counted(cluster.seeds.length, "seed")}`]),
     ];
     io.out(`${what} good: ${has.join(", ")}.\n`);
     return exit.ok;

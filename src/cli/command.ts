@@ -43,9 +43,27 @@ export interface Given {
   has(option: string): boolean;
 }
 
+/** A terminal that somebody looks at and types into. */
+export interface Screen {
+  size(): { readonly columns: number; readonly rows: number };
+  /** Takes it over until the returned function gives it back, which every way out of the process does as well. */
+  takeOver(events: ScreenEvents): () => void;
+}
+
+export interface ScreenEvents {
+  key(key: string): void;
+  resized(): void;
+  /** The terminal is gone, or the process is told to end. */
+  ended(): void;
+}
+
 /** The world, as far as commands touch it. */
 export interface Io {
   readonly out: (text: string) => void;
+  /** How wide a line may be; undefined: nobody looks, so it may be any width. */
+  readonly columns: () => number | undefined;
+  /** Undefined: what is written or typed does not go through a terminal. */
+  readonly screen: Screen | undefined;
   readonly err: (text: string) => void;
   readonly env: Environment;
   readonly readFile: ReadFile;

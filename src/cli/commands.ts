@@ -7,12 +7,16 @@ import { drain, undrain } from "./drain.ts";
 import { explain } from "./explain.ts";
 import { printConfig } from "./print-config.ts";
 import { serve } from "./serve.ts";
+import { status } from "./status.ts";
+import { top } from "./top.ts";
 import { version } from "./version.ts";
 
 export const commands: readonly Command[] = [
   serve,
   checkConfig,
   printConfig,
+  status,
+  top,
   explain,
   drain,
   undrain,

@@ -1,24 +1,37 @@
 // `tierline drain` and `undrain`: take a router out of traffic without cutting a request, and put it back.
 
 import { z } from "zod";
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Instant } from "../base/clock.ts";
 import type { Ask, RouterAnswer } from "./ask-router.ts";
 import { askAndPrint, withRouter } from "./ask-router.ts";
 import type { Command } from "./command.ts";
 import { exit, jsonOption, printJson } from "./command.ts";
 import { routerOptions } from "./router.ts";
 
-const drainStatus = z.looseObject({ draining: z.boolean(), inflight: z.number() });
+const drainStatus = z.looseObject({
+  draining: z.boolean(),
+  inflight: z.number(),
+  /** Since a caller last came; only where peers answer for the router, so that it pays to wait for the last of them. */
+  quiet_ms: z.number().optional(),
+});
 type DrainStatus = z.output<typeof drainStatus>;
 
-/** Often enough to feel immediate, seldom enough to cost nothing. */
-const pollMs = 200;
+const drainRule = {
+  /** Often enough to feel immediate, seldom enough to cost nothing. */
+  pollMs: 200,
+  /** Callers, and load balancers that ask /readyz every second, have noticed by then. */
+  quietMs: 2000,
+  /** Whoever still comes after that does not ask /readyz; peers answer them until the door is shut. */
+  lingerMs: 30_000,
+} as const;
 
 export const drain: Command = {
   name: "drain",
   about: "Stop admitting requests; what is in flight is finished",
   options: {
-    wait: { about: "return only when nothing is in flight; there is no deadline" },
+    wait: {
+      about: "return only when nothing is in flight and callers have stopped coming; there is no deadline",
+    },
     ...routerOptions,
     json: jsonOption,
   },
@@ -56,14 +69,22 @@ export const undrain: Command = {
     ),
 };
 
-/** Asks until nothing is in flight, somebody has undrained, or the router no longer answers. */
+/** Asks until the router may be stopped, somebody has undrained, or it no longer answers. */
 async function untilEmpty(
   ask: Ask,
   first: RouterAnswer<DrainStatus>,
   clock: Clock,
 ): Promise<RouterAnswer<DrainStatus>> {
+  const { pollMs, quietMs, lingerMs } = drainRule;
+  const began = clock.now();
+  let emptySince: Instant | undefined;
   let status = first;
-  while (status.ok && status.value.draining && status.value.inflight > 0) {
+  while (status.ok && status.value.draining) {
+    const { inflight, quiet_ms: quiet } = status.value;
+    const now = clock.now();
+    emptySince = inflight === 0 ? (emptySince ?? now) : undefined;
+    const isQuiet = quiet === undefined || Math.min(quiet, now - began) >= quietMs;
+    if (emptySince !== undefined && (isQuiet || now - emptySince >= lingerMs)) return status;
     await new Promise<void>((resolve) => void clock.after(pollMs, resolve));
     status = await ask({ method: "GET", path: "/api/drain", answer: drainStatus });
   }

@@ -58,7 +58,7 @@ const optionText = (name: string, { value }: Option): string =>
 type Row = readonly [left: string, right: string];
 
 /** Two columns, the second one aligned. */
-export function columns(rows: readonly Row[]): string[] {
+function columns(rows: readonly Row[]): string[] {
   const width = Math.max(0, ...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 }

@@ -1,6 +1,6 @@
 // `tierline print-config`: every setting as it holds, and who said so.
 
-import { hostname } from "node:os";
+import { askMachine, askMachineItself } from "../config/ask-machine.ts";
 import { defaultSettings } from "../config/effective.ts";
 import { loadConfig } from "../config/load.ts";
 import { toJson, toToml } from "../config/print.ts";
@@ -25,9 +25,14 @@ export const printConfig: Command = {
       io.err("tierline print-config: --effective and --default ask for two different things; give one.\n");
       return exit.usage;
     }
+    const sources = { path: given.text("config"), env: io.env, readFile: io.readFile };
     const loaded = given.has("default")
-      ? { ok: true as const, file: undefined, origins: defaultSettings(hostname()) }
-      : loadConfig({ path: given.text("config"), env: io.env, readFile: io.readFile });
+      ? {
+          ok: true as const,
+          file: undefined,
+          origins: defaultSettings(await askMachineItself(sources, io.clock)),
+        }
+      : loadConfig({ ...sources, machine: await askMachine(sources, io.clock) });
     if (!loaded.ok) {
       printConfigErrors(loaded.errors, io.err);
       return exit.config;

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
 import type { Io } from "./command.ts";
+import { processScreen } from "./screen.ts";
 
 /** The last write on its way, by stream. A stream keeps its order, so what came before is through as well. */
 const onTheirWay = new Map<NodeJS.WriteStream, Promise<void>>();
@@ -15,6 +16,11 @@ function write(stream: NodeJS.WriteStream, text: string): void {
 export const terminal: Io = {
   out: (text) => write(process.stdout, text),
   err: (text) => write(process.stderr, text),
+  columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+  // Only who asks for it touches stdin.
+  get screen() {
+    return processScreen();
+  },
   env: process.env,
   readFile: (path) => readFileSync(path, "utf8"),
   clock: systemClock,

@@ -136,6 +136,15 @@ describe("cache clear", () => {
     expect(JSON.parse(seen[0]?.body ?? "")).toEqual({ reset_stats: false, local: false });
   });
 
+  test.each([
+    [0, "Cleared 0 entries.\n"],
+    [1, "Cleared 0 entries here; told 1 peer.\n"],
+    [1500, "Cleared 0 entries here; told 1,500 peers.\n"],
+  ])("says that %d peers were told", async (told, out) => {
+    const { url } = listener({ body: { cleared: 0, told } });
+    expect(await tierline(["cache", "clear", "--admin", url])).toMatchObject({ exit: 0, out });
+  });
+
   test("hands on what is named", async () => {
     const { url, seen } = listener({ body: { cleared: 1200 } });
     const args = [

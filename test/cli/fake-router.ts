@@ -15,6 +15,9 @@ export interface Seen {
   readonly body: string;
 }
 
+/** By the path that is asked for. */
+type Answers = Answer | ((path: string) => Answer);
+
 /** Call once at the top of a test file. The last answer of the script is given again and again. */
 export function fakeRouters() {
   let open: { stop(now: boolean): unknown }[] = [];
@@ -22,7 +25,7 @@ export function fakeRouters() {
     for (const server of open) void server.stop(true);
     open = [];
   });
-  return (...answers: Answer[]) => {
+  return (...answers: Answers[]) => {
     const seen: Seen[] = [];
     const server = Bun.serve({
       hostname: "127.0.0.1",
@@ -37,7 +40,8 @@ export function fakeRouters() {
           type: headers.get("content-type"),
           body: await request.text(),
         });
-        const answer = answers[Math.min(seen.length, answers.length) - 1];
+        const next = answers[Math.min(seen.length, answers.length) - 1];
+        const answer = typeof next === "function" ? next(pathname) : next;
         return Response.json(answer?.body, { status: answer?.status ?? 200 });
       },
     });

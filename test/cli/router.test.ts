@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Answer } from "./fake-router.ts";
 import { fakeRouters } from "./fake-router.ts";
 import { tierline } from "./fake-terminal.ts";
+import { endpointOf, fleetOf, memberOf } from "./fleet-of.ts";
 
 const listener = fakeRouters();
 
@@ -87,6 +88,15 @@ describe("a router's refusal", () => {
     expect(await tierline(["drain", "--admin", url])).toEqual({ exit: 1, out: "", err });
   });
 
+  test("by what is no admin listener says where one listens", async () => {
+    const { url } = listener({
+      status: 404,
+      body: { error: { message: "There is nothing at /api/drain." } },
+    });
+    const err = `${url} is no admin listener. That one listens on port 8011 unless listen.admin says otherwise.\n`;
+    expect(await tierline(["drain", "--admin", url])).toEqual({ exit: 1, out: "", err });
+  });
+
   test("for want of a token says how to give one", async () => {
     const { url } = listener({ status: 401, body: {} });
     const err = `The router at ${url} wants its admin token: --token-file FILE.\n`;
@@ -124,6 +134,16 @@ describe("drain", () => {
     ]);
   });
 
+  test("--wait goes on, where peers answer, until nobody has come for two seconds", async () => {
+    const quiet = (quiet_ms: number): Answer => ({ body: { draining: true, inflight: 0, quiet_ms } });
+    const steps = Array.from({ length: 12 }, (_, step) => quiet(step * 10));
+    const { url, seen } = listener(...steps, quiet(2000));
+    const began = performance.now();
+    expect((await tierline(["drain", "--wait", "--admin", url])).exit).toBe(0);
+    expect(performance.now() - began).toBeGreaterThan(1990);
+    expect(seen).toHaveLength(13);
+  });
+
   test("--wait fails when somebody undrains meanwhile", async () => {
     const { url } = listener(draining(1), idle);
     const { exit, err } = await tierline(["drain", "--wait", "--json", "--admin", url]);
@@ -133,9 +153,20 @@ describe("drain", () => {
 
 describe("explain", () => {
   const candidates = [
-    { endpoint: "gold-1/vllm", because: "local-first" },
-    { endpoint: "gold-1/llama-cpp", because: "full" },
+    { endpoint: "gold-2/vllm", because: "barred" },
+    { endpoint: "gold-1/vllm", because: "chosen" },
+    { endpoint: "silver-1/vllm", because: "lower-rung" },
+    { endpoint: "bronze-1/vllm", because: "not-on-ladder" },
   ];
+  const fleet = fleetOf([
+    memberOf("gold-1"),
+    memberOf("gold-2", { state: "suspect", accused: { by: "gold-1", why: "connection refused" } }),
+    memberOf("silver-1", { endpoints: [endpointOf("silver-1/vllm", { tier: "silver" })] }),
+  ]);
+  const explaining = (decision: unknown) => (path: string) => ({
+    body: path === "/api/fleet" ? fleet : { decision, candidates, more: 1 },
+  });
+  const shed = { do: "shed", because: "pool-full", retry_after_ms: 250 };
 
   test.each([
     [
@@ -146,26 +177,36 @@ describe("explain", () => {
       { do: "wait", endpoint: "gold-1/vllm", because: "local-full", max_wait_ms: 40.4 },
       "It would wait up to 40 ms for gold-1/vllm: local-full.",
     ],
-    [
-      { do: "shed", because: "pool-full", retry_after_ms: 250 },
-      "It would be refused: pool-full; try again after 250 ms.",
-    ],
-  ])("says %j in a sentence, and a line for each candidate", async (decision, sentence) => {
-    const { url, seen } = listener({ body: { decision, candidates } });
-    const args = ["explain", "--sla", "realtime", "--model", "npc fast", "--session", "s&1", "--admin", url];
-    expect(await tierline(args)).toEqual({
+    [shed, "It would be refused: pool-full; try again after 250 ms."],
+    [{ do: "defer", because: "deferred" }, "The async lane would take it: deferred."],
+  ])("says %j in a sentence, and why of each candidate, the chosen one first", async (decision, sentence) => {
+    const { url } = listener(explaining(decision));
+    expect(await tierline(["explain", "--sla", "realtime", "--admin", url], { columns: 80 })).toEqual({
       exit: 0,
-      out: `${sentence}\n  gold-1/vllm       local-first\n  gold-1/llama-cpp  full\n`,
+      out: `${sentence}
+  gold-1/vllm    gold    chosen
+  gold-2/vllm    gold    barred         host suspect; refused or reset just now
+  silver-1/vllm  silver  lower-rung     of a later tier
+  bronze-1/vllm  -       not-on-ladder  tier not for this class
+`,
       err: "",
     });
-    expect(seen[0]?.path).toBe("/api/explain?sla=realtime&model=npc+fast&session=s%261");
+  });
+
+  test.each([
+    ["--sla realtime --model npc-fast --session s&1", "sla=realtime&model=npc-fast&session=s%261"],
+    ["--sla async", "sla=async"],
+    ["--model npc-fast", "model=npc-fast"],
+  ])("asks %p as it is put, for a model may imply the class", async (args, query) => {
+    const { url, seen } = listener(explaining(shed));
+    expect((await tierline(["explain", ...args.split(" "), "--admin", url])).exit).toBe(0);
+    expect(seen.map(({ path }) => path).toSorted()).toEqual([`/api/explain?${query}`, "/api/fleet"]);
   });
 
   test("--json hands on what the router said", async () => {
-    const body = { decision: { do: "shed", because: "no-endpoint", retry_after_ms: 1 }, candidates, more: 1 };
-    const { url } = listener({ body });
+    const { url } = listener(explaining(shed));
     const { exit, out } = await tierline(["explain", "--sla", "async", "--json", "--admin", url]);
     expect(exit).toBe(0);
-    expect(JSON.parse(out)).toEqual(body);
+    expect(JSON.parse(out)).toEqual({ decision: shed, candidates, more: 1 });
   });
 });

@@ -46,7 +46,10 @@ describe("the command line", () => {
     [["version", "--json=yes"], "tierline version: --json takes no value"],
     [["check-config", "a", "b"], 'tierline check-config: "b" is one argument too many'],
     [["print-config", "--config"], "tierline print-config: --config needs a value"],
-    [["explain"], "tierline explain: --sla is missing"],
+    [
+      ["explain"],
+      "tierline explain: say what for: --sla CLASS, one of realtime, interactive, async, or --model NAME.",
+    ],
   ])("refuses %p as usage", async (args, says) => {
     const { exit, out, err } = await tierline(args);
     expect(exit).toBe(2);
@@ -92,6 +95,22 @@ describe("check-config", () => {
     expect(await tierline(["check-config", "a.toml"], { files: { "a.toml": good } })).toEqual({
       exit: 0,
       out: "a.toml is good: 1 engine, 0 aliases, 0 archetypes.\n",
+      err: "",
+    });
+  });
+
+  test("says of a door to a fleet, which has no engine, that it is good, and in which fleet it is", async () => {
+    const door = `[listen]
+gossip = "127.0.0.1:8012"
+[cluster]
+fleet = "prod"
+secret_file = "gossip.key"
+seeds = ["127.0.0.1:8013"]
+`;
+    const files = { "a.toml": door, "gossip.key": "0123456789abcdef" };
+    expect(await tierline(["check-config", "a.toml"], { files })).toEqual({
+      exit: 0,
+      out: "a.toml is good: 0 engines, 0 aliases, 0 archetypes, fleet prod with 1 seed.\n",
       err: "",
     });
   });
