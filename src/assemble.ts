@@ -1,10 +1,13 @@
 // Introduces the rooms to each other: from a configuration to a router that can answer, without listeners.
 
 import { isDeepStrictEqual } from "node:util";
-import type { CacheName, CacheSettings } from "./base/cache-control.ts";
+import type { CacheName } from "./base/cache-control.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Random } from "./base/random.ts";
-import type { Config } from "./config/config.ts";
+import { until } from "./base/until.ts";
+import type { ClusterLink } from "./cluster-link.ts";
+import { createClusterLink } from "./cluster-link.ts";
+import type { ClusterConfig } from "./config/config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { toToml } from "./config/print.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
@@ -14,26 +17,28 @@ import { createResultCache } from "./dispatch/result-cache.ts";
 import { createRetryBudget } from "./dispatch/retry-budget.ts";
 import { watchSilence } from "./dispatch/silence-watch.ts";
 import { createWaitingRooms } from "./dispatch/waiting-room.ts";
-import type { LinkedEngine, LinkParts } from "./engine-links.ts";
+import type { LinkedEndpoint, LinkedEngine, LinkParts } from "./engine-links.ts";
 import { linkEngine } from "./engine-links.ts";
-import { tiers } from "./fleet/endpoint.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
-import type { FleetMember } from "./fleet/fleet.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { refusals } from "./host/sealed-message.ts";
 import { alone } from "./http/alone.ts";
-import { createAuthenticate } from "./http/auth.ts";
-import type { Door, DoorSettings } from "./http/door.ts";
+import { clearAsTold } from "./http/clear-caches.ts";
+import type { Door } from "./http/door.ts";
 import { createIntentAccount } from "./http/intent-account.ts";
 import { createLifecycle } from "./http/lifecycle.ts";
 import { createRequestAccount } from "./http/request-account.ts";
 import { createArchetypes } from "./intents/archetype.ts";
 import { createIntentTable } from "./intents/intent-table.ts";
-import { balancers } from "./routing/balancers/balancers.ts";
-import type { Rung, SlaRule } from "./routing/sla.ts";
+import type { PeerLinks } from "./peer-links.ts";
+import { createPeerLinks } from "./peer-links.ts";
 import { savedIntents, savedResults } from "./saved-caches.ts";
+import { changed, endpointName, membersOf, settingsOf } from "./slices.ts";
 import type { SavedCache } from "./snapshots.ts";
 import { registerCacheGauges } from "./telemetry/cache-gauges.ts";
+import { createEndpointLabels } from "./telemetry/endpoint-labels.ts";
 import { registerFleetGauges } from "./telemetry/fleet-gauges.ts";
+import { registerGossipGauges, registerMemberGauge } from "./telemetry/gossip-gauges.ts";
 import { registerIntentGauges } from "./telemetry/intent-gauges.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -50,6 +55,8 @@ export interface RouterParts {
 
 export interface Router {
   readonly door: Door;
+  /** Undefined: the configuration names no fleet. */
+  readonly cluster: ClusterLink | undefined;
   /** What outlives the process. */
   readonly savedCaches: readonly SavedCache[];
   /** Takes over what a reload may change. */
@@ -65,7 +72,8 @@ export function assemble(
 ): Router {
   let loaded = first;
   let settings = settingsOf(loaded.config);
-  const fleet = createFleet(membersOf(loaded.config));
+  const { name, zone } = loaded.config.host;
+  const fleet = createFleet(membersOf(loaded.config), { name, zone });
   const rooms = createWaitingRooms(clock);
   const evacuation = createEvacuation(rooms, clock);
   const registry = createRegistry();
@@ -73,9 +81,9 @@ export function assemble(
   registry.gauge("tierline_build_info", "What is running.", ["version", "revision", "bun"], (set) =>
     set(1, build.version, build.revision, build.bun),
   );
-  registerFleetGauges(registry, fleet, clock.now);
+  const labels = createEndpointLabels(fleet, [metrics.attempts]);
+  registerFleetGauges(registry, fleet, clock.now, labels);
   const stopProcessGauges = registerProcessGauges(registry, clock);
-  registry.gauge("tierline_members", "Members of the fleet.", ["state"], (set) => set(1, "alive"));
   registry.gauge(
     "tierline_tier_target_p95_seconds",
     "The latency that the operator promises for the tier.",
@@ -97,7 +105,14 @@ export function assemble(
     onAway: (endpoint) => rooms.empty(endpoint),
   };
 
-  const linkAll = (): void => {
+  /** Of any endpoint; read with every request. */
+  let mostSlots = 1;
+  const measure = (): void => {
+    mostSlots = fleet.endpoints.reduce((most, { spec }) => Math.max(most, spec.slots), 1);
+  };
+
+  const linkEngines = (): void => {
+    measure();
     const wanted = new Set<EndpointState>();
     for (const config of loaded.config.engines) {
       const endpoint = fleet.named(endpointName(loaded.config, config.name));
@@ -116,39 +131,53 @@ export function assemble(
     }
   };
 
-  const engineOf = (endpoint: EndpointState): LinkedEngine => {
-    const engine = engines.get(endpoint);
-    if (engine === undefined) throw new Error(`${endpoint.spec.name} has no engine`);
-    return engine;
+  /** Undefined: this router is in no fleet. */
+  let peerLinks: PeerLinks | undefined;
+  const linkPeers = (dead: boolean): void => {
+    measure();
+    for (const gone of peerLinks?.sync(fleet.peers, dead) ?? []) evacuation.evacuate(gone);
+    labels.sweep();
   };
 
-  const mostSlots = (): number => Math.max(1, ...fleet.endpoints.map(({ spec }) => spec.slots));
+  const linkedAs = (endpoint: EndpointState): LinkedEndpoint | undefined =>
+    engines.get(endpoint) ?? peerLinks?.of(endpoint);
+  const linked = (endpoint: EndpointState): LinkedEndpoint => {
+    const found = linkedAs(endpoint);
+    if (found === undefined) throw new Error(`nothing leads to ${endpoint.spec.name}`);
+    return found;
+  };
+
   const dispatch = createDispatch({
     fleet,
     rooms,
     evacuation,
     clock,
     random,
-    budget: createRetryBudget(mostSlots, clock.now()),
-    linkOf: (endpoint) => engineOf(endpoint).link,
+    budget: createRetryBudget(() => mostSlots, clock.now()),
+    linkOf: (endpoint) => linked(endpoint).link,
     events: {
       attemptEnded(endpoint, end) {
-        metrics.attempts.with(endpoint.spec.name, end.kind).add(1);
-        if (end.usage === undefined) return;
+        metrics.attempts.with(labels.of(endpoint), end.kind).add(1);
+        // What came by a peer is counted there.
+        if (end.usage === undefined || endpoint.peer !== undefined) return;
         metrics.tokens.with(endpoint.spec.tier, "prompt").add(end.usage.prompt);
         metrics.tokens.with(endpoint.spec.tier, "completion").add(end.usage.completion);
       },
       breakerMoved(endpoint, asked, to) {
         log.warn({ endpoint: endpoint.spec.name, model: asked.model }, `breaker ${to}`);
         // Recovery is asked for instead of waited for.
-        engines.get(endpoint)?.prober.watch(to === "opened" ? asked : undefined);
+        linkedAs(endpoint)?.lookout.watch(to === "opened" ? asked : undefined);
       },
     },
   });
-  linkAll();
+  linkEngines();
   const results = createResultCache({ dispatch, fleet, settings: loaded.config.cache.result, clock, random });
   const archetypes = createArchetypes(loaded.config.intents.archetypes);
   const table = createIntentTable(archetypes, loaded.config.intents, clock.now);
+  const misanswered = (engine: string): void => {
+    const endpoint = fleet.named(engine);
+    if (endpoint !== undefined) engines.get(endpoint)?.doubtConstraint();
+  };
   const intents = createIntents({
     table,
     engineShare: loaded.config.intents.engineShare,
@@ -159,10 +188,7 @@ export function assemble(
     random,
     events: {
       questionEnded: (outcome) => metrics.intentQuestions.with(outcome).add(1),
-      engineMisanswered(name) {
-        const endpoint = fleet.named(name);
-        if (endpoint !== undefined) engines.get(endpoint)?.doubtConstraint();
-      },
+      engineMisanswered: misanswered,
     },
   });
   const caches = { intents: table, results: results.control };
@@ -174,23 +200,59 @@ export function assemble(
     clock,
     // A refusal is an answer too: it is for the breaker to judge.
     look: async (endpoint, asked, limitMs) =>
-      (await engineOf(endpoint).prober.look(asked, limitMs)) !== "silent",
+      (await linked(endpoint).lookout.look(asked, limitMs)) !== "silent",
     onSilent(endpoint, asked) {
       log.warn({ endpoint: endpoint.spec.name, inflight: endpoint.inflight }, "endpoint is silent");
-      engines.get(endpoint)?.prober.watch(asked);
+      linkedAs(endpoint)?.lookout.watch(asked);
     },
   });
+
+  const lifecycle = createLifecycle();
+  const joinCluster = (config: ClusterConfig, listening: string): ClusterLink => {
+    const counts = registerGossipGauges(registry, {
+      gossip: () => cluster?.gossip,
+      name,
+      traffic: () => cluster?.transport.counts() ?? { connections: 0, exchanges: 0 },
+      reasons: refusals,
+      now: clock.now,
+    });
+    return createClusterLink({
+      clock,
+      random,
+      log,
+      config,
+      name,
+      zone,
+      listening,
+      fleet,
+      draining: () => lifecycle.phase === "draining",
+      intents: () => ({ entries: table.stats().entries, epoch: intents.archetypes.epoch }),
+      refused: counts.rejected,
+      events: {
+        membership: counts.event,
+        endpointsChanged: linkPeers,
+        cleared: (from, clearing) => clearAsTold({ caches, onCacheCleared, log }, from, clearing),
+      },
+    });
+  };
+  const { cluster: clusterConfig, listen } = loaded.config;
+  const cluster: ClusterLink | undefined =
+    clusterConfig && listen.gossip && joinCluster(clusterConfig, listen.gossip.host);
+  if (cluster !== undefined) peerLinks = createPeerLinks({ ...linkParts, seals: cluster.seals });
+  const seen = cluster?.door ?? alone(name, clock.now());
+  registerMemberGauge(registry, seen.counts);
 
   const door: Door = {
     clock,
     random,
     dispatch: results.dispatch,
     intents,
+    misanswered,
     fleet,
-    cluster: alone(loaded.config.host.name),
+    cluster: seen,
     caches,
     onCacheCleared,
-    lifecycle: createLifecycle(),
+    lifecycle,
     account: createRequestAccount(metrics, log, clock),
     intentAccount: createIntentAccount(metrics),
     registry,
@@ -201,14 +263,17 @@ export function assemble(
 
   return {
     door,
+    cluster,
     savedCaches: [savedIntents(table, clock), savedResults(results)],
     reconfigure(next) {
       const { cache, intents: intentsBefore } = loaded.config;
       loaded = next;
+      if (next.config.cluster !== undefined) cluster?.reconfigure(next.config.cluster);
       results.control.configure(changed(cache.result, next.config.cache.result));
       settings = settingsOf(next.config);
       fleet.reconfigure(membersOf(next.config));
-      linkAll();
+      linkEngines();
+      labels.sweep();
       const intentsNext = next.config.intents;
       if (!isDeepStrictEqual(intentsBefore, intentsNext)) {
         const { maxEntries, maxBytes } = table.settings();
@@ -221,23 +286,16 @@ export function assemble(
         });
       }
       // There may be more slots than before.
-      for (const endpoint of fleet.endpoints) linkParts.onBack(endpoint);
+      for (const endpoint of fleet.local) linkParts.onBack(endpoint);
     },
     acquainted(limitMs) {
-      return new Promise((resolve) => {
-        const until = clock.now() + limitMs;
-        const check = (): void => {
-          const known = fleet.endpoints.every(
-            ({ models, health }) => models !== undefined && health !== "unknown",
-          );
-          if (known || clock.now() >= until) resolve();
-          else clock.after(5, check);
-        };
-        check();
-      });
+      const isKnown = ({ models, health }: EndpointState) => models !== undefined && health !== "unknown";
+      return until(() => fleet.local.every(isKnown), limitMs, clock);
     },
     stop() {
       stopWatch();
+      cluster?.stop();
+      peerLinks?.stop();
       intents.stop();
       stopProcessGauges();
       for (const engine of engines.values()) {
@@ -245,65 +303,5 @@ export function assemble(
         engine.link.client.close();
       }
     },
-  };
-}
-
-/** What the files say otherwise than before; what an operator has set at run time stays where they agree. */
-function changed(before: CacheSettings, next: CacheSettings): Partial<CacheSettings> {
-  return {
-    ...(before.enabled === next.enabled ? {} : { enabled: next.enabled }),
-    ...(before.maxEntries === next.maxEntries ? {} : { maxEntries: next.maxEntries }),
-    ...(before.maxBytes === next.maxBytes ? {} : { maxBytes: next.maxBytes }),
-    ...(before.ttlMs === next.ttlMs ? {} : { ttlMs: next.ttlMs }),
-  };
-}
-
-const endpointName = (config: Config, engine: string): string => `${config.host.name}/${engine}`;
-
-function membersOf(config: Config): FleetMember[] {
-  return config.engines.map(({ name, tier, kind, url, apiKey, models, maxConcurrent, maxQueue }) => ({
-    identity: JSON.stringify([url, kind, apiKey]),
-    spec: {
-      name: endpointName(config, name),
-      tier,
-      locality: "local",
-      slots: maxConcurrent,
-      queueLimit: maxQueue,
-    },
-    models,
-  }));
-}
-
-function settingsOf(config: Config): DoorSettings {
-  const tierBalancers = {
-    gold: balancers[config.tiers.gold.balancer],
-    silver: balancers[config.tiers.silver.balancer],
-    bronze: balancers["least-pressure"],
-  };
-  const rungs = new Map(tiers.map((tier): [string, Rung] => [tier, { tier, balance: tierBalancers[tier] }]));
-  const ruleOf = ({ ladder, firstByteMs, totalMs }: Config["sla"]["realtime"]): SlaRule => ({
-    ladder: ladder.flatMap((tier) => rungs.get(tier) ?? []),
-    firstByteMs,
-    totalMs,
-  });
-  const { realtime, interactive, async } = config.sla;
-  return {
-    policy: {
-      sla: { realtime: ruleOf(realtime), interactive: ruleOf(interactive), async: ruleOf(async) },
-      aliases: config.aliases,
-      balancers: tierBalancers,
-    },
-    bodyLimitBytes: config.limits.bodyBytes,
-    intentDeadlineMs: config.intents.deadlineMs,
-    authenticate: config.auth.mode === "keys" ? createAuthenticate(config.auth.keys) : undefined,
-    corsOrigins: config.cors.origins,
-    metricsOnPublic: config.metrics.public,
-    authenticateAdmin:
-      config.auth.adminToken === undefined
-        ? undefined
-        : createAuthenticate([{ name: "admin", key: config.auth.adminToken }]),
-    // Behind a token a borrowed name (DNS rebinding) gains nothing; without one only the configured name is ours.
-    isAdminHost: (name) =>
-      config.auth.adminToken !== undefined || name === config.listen.admin.host.toLowerCase(),
   };
 }

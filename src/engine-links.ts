@@ -4,20 +4,25 @@
 import type { Clock } from "./base/clock.ts";
 import type { Random } from "./base/random.ts";
 import type { EngineConfig } from "./config/config.ts";
-import type { EngineLink } from "./dispatch/engine-link.ts";
+import type { EngineLink, LinkToEngine } from "./dispatch/engine-link.ts";
 import { createAsk } from "./engines/ask.ts";
 import { dialects } from "./engines/engine.ts";
-import type { Prober } from "./engines/prober.ts";
+import type { Lookout } from "./engines/lookout.ts";
 import { startProber } from "./engines/prober.ts";
 import { keepConstraint } from "./engines/verify-constraint.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import type { Log } from "./telemetry/log.ts";
-import type { WireTarget } from "./wire/client.ts";
 import { createWireClient } from "./wire/client.ts";
+import { targetOf } from "./wire/target.ts";
 
-export interface LinkedEngine {
+/** What motion needs of any endpoint, be its engine here or behind a peer. */
+export interface LinkedEndpoint {
   readonly link: EngineLink;
-  readonly prober: Prober;
+  readonly lookout: Lookout;
+}
+
+export interface LinkedEngine extends LinkedEndpoint {
+  readonly link: LinkToEngine;
   /** After a reload: there may be archetypes now, or some with more actions. */
   verifyConstraint(): void;
   /** It does not answer intents as it did when it was asked: it is asked again, though not for every such answer. */
@@ -25,14 +30,17 @@ export interface LinkedEngine {
   stop(): void;
 }
 
-export interface LinkParts {
+export interface SharedLinkParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** The most actions that an archetype has; 0 where there are none, and no engine is asked to prove anything. */
-  readonly intentOptions: () => number;
   /** The endpoint takes work again: whoever waits may ask. */
   readonly onBack: (endpoint: EndpointState) => void;
+}
+
+export interface LinkParts extends SharedLinkParts {
+  /** The most actions that an archetype has; 0 where there are none, and no engine is asked to prove anything. */
+  readonly intentOptions: () => number;
   /** The endpoint takes no work: whoever waits for it must look elsewhere. */
   readonly onAway: (endpoint: EndpointState) => void;
 }
@@ -42,12 +50,12 @@ const spareConnections = 64;
 /** An engine that has changed its mind is found out within this, and one that never makes it up fills no log. */
 const doubtEveryMs = 10_000;
 /** Questions are few and of a size. */
-const questionConnections = 16;
+export const questionConnections = 16;
 
 export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts: LinkParts): LinkedEngine {
   const { clock, random, log, onBack, onAway } = parts;
   const dialect = dialects[config.kind];
-  const target = targetOf(config.url);
+  const target = targetOf(new URL(config.url));
   const authorization = config.apiKey === undefined ? undefined : `Bearer ${config.apiKey}`;
   const client = createWireClient(target, clock, { maxConnections: config.maxConcurrent + spareConnections });
   // Probes must get through when every slot is held, so they share no connection with requests.
@@ -103,17 +111,12 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
       verifyConstraint();
     },
     onGauges: (gauges) => endpoint.setGauges(gauges, clock.now()),
-    onAnswered() {
-      prober.watch(undefined);
-      endpoint.answeredAgain(clock.now());
-      log.info({ endpoint: name }, "endpoint answers again");
-      onBack(endpoint);
-    },
+    onAnswered: () => answersAgain(endpoint, prober, parts),
   });
 
   return {
-    link: { client, dialect, authorization, intentConstraint: keeper.current },
-    prober,
+    link: { client, dialect, authorization, intentConstraint: keeper.current, relist: prober.relist },
+    lookout: prober,
     verifyConstraint,
     doubtConstraint,
     stop() {
@@ -125,9 +128,13 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
   };
 }
 
-function targetOf(url: string): WireTarget {
-  const { hostname, port, protocol } = new URL(url);
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  if (protocol === "https:") return { host, port: Number(port || 443), tls: {} };
-  return { host, port: Number(port || 80) };
+export function answersAgain(
+  endpoint: EndpointState,
+  lookout: Lookout,
+  { clock, log, onBack }: SharedLinkParts,
+): void {
+  lookout.watch(undefined);
+  endpoint.answeredAgain(clock.now());
+  log.info({ endpoint: endpoint.spec.name }, "endpoint answers again");
+  onBack(endpoint);
 }

@@ -1,0 +1,71 @@
+// What of a configuration each room is handed.
+
+import type { CacheSettings } from "./base/cache-control.ts";
+import type { Config } from "./config/config.ts";
+import { tiers } from "./fleet/endpoint.ts";
+import type { FleetMember } from "./fleet/fleet.ts";
+import { createAuthenticate } from "./http/auth.ts";
+import type { DoorSettings } from "./http/door.ts";
+import { balancers } from "./routing/balancers/balancers.ts";
+import type { Rung, SlaRule } from "./routing/sla.ts";
+
+/** What the files say otherwise than before; what an operator has set at run time stays where they agree. */
+export function changed(before: CacheSettings, next: CacheSettings): Partial<CacheSettings> {
+  return {
+    ...(before.enabled === next.enabled ? {} : { enabled: next.enabled }),
+    ...(before.maxEntries === next.maxEntries ? {} : { maxEntries: next.maxEntries }),
+    ...(before.maxBytes === next.maxBytes ? {} : { maxBytes: next.maxBytes }),
+    ...(before.ttlMs === next.ttlMs ? {} : { ttlMs: next.ttlMs }),
+  };
+}
+
+export const endpointName = (config: Config, engine: string): string => `${config.host.name}/${engine}`;
+
+export function membersOf(config: Config): FleetMember[] {
+  return config.engines.map(({ name, tier, kind, url, apiKey, models, maxConcurrent, maxQueue }) => ({
+    identity: JSON.stringify([url, kind, apiKey]),
+    spec: {
+      name: endpointName(config, name),
+      tier,
+      locality: "local",
+      slots: maxConcurrent,
+      queueLimit: maxQueue,
+    },
+    models,
+  }));
+}
+
+export function settingsOf(config: Config): DoorSettings {
+  const tierBalancers = {
+    gold: balancers[config.tiers.gold.balancer],
+    silver: balancers[config.tiers.silver.balancer],
+    bronze: balancers["least-pressure"],
+  };
+  const rungs = new Map(tiers.map((tier): [string, Rung] => [tier, { tier, balance: tierBalancers[tier] }]));
+  const ruleOf = ({ ladder, firstByteMs, totalMs }: Config["sla"]["realtime"]): SlaRule => ({
+    ladder: ladder.flatMap((tier) => rungs.get(tier) ?? []),
+    firstByteMs,
+    totalMs,
+  });
+  const { realtime, interactive, async } = config.sla;
+  return {
+    policy: {
+      sla: { realtime: ruleOf(realtime), interactive: ruleOf(interactive), async: ruleOf(async) },
+      aliases: config.aliases,
+      balancers: tierBalancers,
+    },
+    bodyLimitBytes: config.limits.bodyBytes,
+    intentDeadlineMs: config.intents.deadlineMs,
+    authenticate: config.auth.mode === "keys" ? createAuthenticate(config.auth.keys) : undefined,
+    intentEngineShare: config.intents.engineShare,
+    corsOrigins: config.cors.origins,
+    metricsOnPublic: config.metrics.public,
+    authenticateAdmin:
+      config.auth.adminToken === undefined
+        ? undefined
+        : createAuthenticate([{ name: "admin", key: config.auth.adminToken }]),
+    // Behind a token a borrowed name (DNS rebinding) gains nothing; without one only the configured name is ours.
+    isAdminHost: (name) =>
+      config.auth.adminToken !== undefined || name === config.listen.admin.host.toLowerCase(),
+  };
+}
