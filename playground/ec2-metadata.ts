@@ -8,8 +8,8 @@ export interface Ec2MetadataOptions {
   readonly port: number;
   readonly instanceId: string;
   readonly availabilityZone: string;
-  /** Paths from `/latest/` on, and what stands there; what stands nowhere is answered 404. */
-  readonly pages: Readonly<Record<string, string>>;
+  /** Paths from `/latest/` on, and what stands there, now or always; what stands nowhere is answered 404. */
+  readonly pages: Readonly<Record<string, string | (() => string)>>;
 }
 
 export type Ec2MetadataFault = "slow" | "silent" | "no-tokens";
@@ -38,7 +38,7 @@ const ttlSecondsMost = 21_600;
 
 export function startEc2Metadata(given: Partial<Ec2MetadataOptions> = {}): Ec2Metadata {
   const { port, instanceId, availabilityZone, pages } = { ...defaults, ...given };
-  const all: Readonly<Record<string, string>> = {
+  const all: Ec2MetadataOptions["pages"] = {
     "/latest/dynamic/instance-identity/document": identityDocument(instanceId, availabilityZone),
     "/latest/meta-data/instance-id": instanceId,
     "/latest/meta-data/placement/availability-zone": availabilityZone,
@@ -63,7 +63,8 @@ export function startEc2Metadata(given: Partial<Ec2MetadataOptions> = {}): Ec2Me
     if (!tokens.has(request.headers.get("x-aws-ec2-metadata-token") ?? ""))
       return new Response("", { status: 401 });
     const page = all[path];
-    return page === undefined ? new Response("", { status: 404 }) : new Response(page);
+    if (page === undefined) return new Response("", { status: 404 });
+    return new Response(typeof page === "string" ? page : page());
   };
 
   const server = Bun.serve({

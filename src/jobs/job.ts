@@ -1,0 +1,107 @@
+// What a job is and how it may change: a table of legal moves and the public word for every state. Pure; the rows are
+// store.ts's, the changes lane.ts's.
+
+/**
+ * `accepted`: durable, nobody was asked yet. `submitting`: somebody may have been asked; after a crash only the
+ * runner can tell. `submitted`: somebody has it. The rest are ends.
+ */
+export const jobStates = [
+  "accepted",
+  "submitting",
+  "submitted",
+  "done",
+  "failed",
+  "expired",
+  "cancelled",
+  "poisoned",
+] as const;
+
+export type JobState = (typeof jobStates)[number];
+
+const ends = ["failed", "expired", "cancelled", "poisoned"] as const;
+
+/**
+ * Back to `accepted`: it was surely not, or not to its end, taken. `submitting` again: a fresh attempt after a crash.
+ * `done` from `accepted`: an earlier attempt that was thought lost has left its result after all.
+ */
+const moves: Readonly<Record<JobState, readonly JobState[]>> = {
+  accepted: ["submitting", "done", ...ends],
+  submitting: ["submitting", "accepted", "submitted", "done", ...ends],
+  submitted: ["submitting", "done", ...ends],
+  done: [],
+  failed: [],
+  expired: [],
+  cancelled: [],
+  poisoned: [],
+};
+
+export const mayMove = (from: JobState, to: JobState): boolean => moves[from].includes(to);
+
+/** The states from which a job may come to be `to`. */
+export const sourcesOf = (to: JobState): readonly JobState[] => jobStates.filter((from) => mayMove(from, to));
+
+export const isEnd = (state: JobState): boolean => moves[state].length === 0;
+
+export const unfinishedStates: readonly JobState[] = jobStates.filter((state) => !isEnd(state));
+
+/** What callers read. */
+export const jobStatuses = ["queued", "running", "succeeded", "failed", "expired", "cancelled"] as const;
+
+export type JobStatus = (typeof jobStatuses)[number];
+
+const publicStatus: Readonly<Record<JobState, JobStatus>> = {
+  accepted: "queued",
+  submitting: "queued",
+  submitted: "running",
+  done: "succeeded",
+  failed: "failed",
+  expired: "expired",
+  cancelled: "cancelled",
+  poisoned: "failed",
+};
+
+export const statusOf = (state: JobState): JobStatus => publicStatus[state];
+
+/** The states that a caller who asks for `status` means. */
+export const statesOf = (status: JobStatus): readonly JobState[] =>
+  jobStates.filter((state) => publicStatus[state] === status);
+
+/** Which of the OpenAI-compatible bodies the request is. */
+export type JobKind = "chat" | "completion";
+
+/** Why there is no result, for the caller to read. */
+export interface JobError {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Without its bytes: lists and looks never load those. */
+export interface Job {
+  readonly id: string;
+  /** The caller's key name; null where nobody asks for keys. */
+  readonly owner: string | null;
+  readonly kind: JobKind;
+  readonly model: string;
+  /** Counts from acceptance to the result. */
+  readonly ttlMs: number;
+  /** Wall clock, as every `AtMs` here: it outlives the process. */
+  readonly acceptedAtMs: number;
+  readonly state: JobState;
+  /** Hand-overs begun. */
+  readonly attempt: number;
+  /** Rises with every change of hands; who writes with an older one is refused. */
+  readonly fence: number;
+  /** Starts of the program that found it `submitting` after a crash. */
+  readonly recoveries: number;
+  /** Where the result will be: chosen before the first hand-over. */
+  readonly outputKey: string;
+  readonly inferenceId?: string;
+  readonly failureLocation?: string;
+  readonly error?: JobError;
+  readonly endedAtMs?: number;
+}
+
+/** What a runner is handed. */
+export interface JobToDo extends Job {
+  readonly request: Uint8Array;
+}

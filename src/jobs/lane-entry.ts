@@ -1,0 +1,66 @@
+// A job that is not ended, as the lane has it in mind. Everything that must outlive the process is in its row.
+
+import type { Clock, Instant } from "../base/clock.ts";
+import type { Job } from "./job.ts";
+
+/**
+ * `start`: to be handed over. `check`: the same, if a look finds nothing. `grace`: like check, and a wait before.
+ * `watch`: to be looked for. `last`: to be looked for once more, then expired.
+ */
+export type Stage = "start" | "check" | "grace" | "watch" | "last";
+
+export interface LaneEntry {
+  readonly id: string;
+  stage: Stage;
+  /** It was being handed over at a crash, and may have been the cause. */
+  readonly suspect: boolean;
+  /** It was its turn once already. */
+  again: boolean;
+  /** That crash is not counted in its row yet. */
+  crashed: boolean;
+  /** In a row, by the runner or by the disk. */
+  refusals: number;
+  lastLooks: number;
+  /** When it was handed over, or accepted: how long to leave it depends on its age. */
+  since: Instant;
+  readonly expiresAt: Instant;
+  pollMs: number;
+  /** Set while the runner is asked about it. */
+  cut: AbortController | undefined;
+  gone: boolean;
+  stopDue: () => void;
+  stopExpiry: () => void;
+}
+
+const nothing = () => {};
+
+/** `crashed`: the row is as a crash has left it. */
+export function createEntry(job: Job, clock: Clock, crashed: boolean): LaneEntry {
+  const acceptedAt = clock.now() - ageMs(job, clock);
+  const wasCut = crashed && job.state === "submitting";
+  return {
+    id: job.id,
+    stage: stageOf(job),
+    suspect: wasCut || job.recoveries > 0,
+    again: job.attempt > 0,
+    crashed: wasCut,
+    refusals: 0,
+    lastLooks: 0,
+    since: acceptedAt,
+    expiresAt: acceptedAt + job.ttlMs,
+    pollMs: 0,
+    cut: undefined,
+    gone: false,
+    stopDue: nothing,
+    stopExpiry: nothing,
+  };
+}
+
+/** Where the wall clock was set back since, the job counts as new. */
+const ageMs = (job: Job, clock: Clock) => Math.max(0, clock.wallMs() - job.acceptedAtMs);
+
+function stageOf(job: Job): Stage {
+  if (job.state === "submitted") return "watch";
+  if (job.state === "submitting") return "grace";
+  return job.attempt > 0 ? "check" : "start";
+}

@@ -1,0 +1,98 @@
+// A job's manifest: what a host must know to finish the job of another. Its text in S3 and back; how it changes hands is
+// manifests.ts's.
+
+import { asBuffer } from "../base/as-buffer.ts";
+import { isRecord } from "../base/is-record.ts";
+import { parseJson } from "../base/parse-json.ts";
+import type { JobError, JobKind } from "./job.ts";
+
+export type ManifestState = "open" | "done" | "failed" | "expired" | "cancelled" | "poisoned";
+
+export interface Manifest {
+  readonly id: string;
+  /** The host that may act on it. */
+  readonly member: string;
+  /** Rises with every change of hands. */
+  readonly fence: number;
+  readonly state: ManifestState;
+  /** The caller's key name. */
+  readonly owner: string | null;
+  readonly kind: JobKind;
+  readonly model: string;
+  readonly ttlMs: number;
+  readonly acceptedAtMs: number;
+  readonly outputKey: string;
+  /** `s3://…`: the request, as it is sent. */
+  readonly input: string;
+  readonly error?: JobError;
+}
+
+export const wireOf = (manifest: Manifest) => ({
+  version: 1,
+  id: manifest.id,
+  member: manifest.member,
+  fence: manifest.fence,
+  state: manifest.state,
+  owner: manifest.owner,
+  kind: manifest.kind,
+  model: manifest.model,
+  ttl_ms: manifest.ttlMs,
+  accepted_at_ms: manifest.acceptedAtMs,
+  output_key: manifest.outputKey,
+  input: manifest.input,
+  ...(manifest.error !== undefined && { error: manifest.error }),
+});
+
+const states: ReadonlySet<unknown> = new Set([
+  "open",
+  "done",
+  "failed",
+  "expired",
+  "cancelled",
+  "poisoned",
+] satisfies ManifestState[]);
+
+const isState = (value: unknown): value is ManifestState => states.has(value);
+const isKind = (value: unknown): value is JobKind => value === "chat" || value === "completion";
+
+/** Undefined for anything that this version did not write or a later one writes otherwise. */
+export function readManifest(bytes: Uint8Array): Manifest | undefined {
+  const wire = parseJson(asBuffer(bytes).toString("utf8"));
+  if (!isRecord(wire) || wire["version"] !== 1) return undefined;
+  const { id, member, fence, state, owner, kind, model, input } = wire;
+  const { ttl_ms: ttlMs, accepted_at_ms: acceptedAtMs, output_key: outputKey } = wire;
+  const isRight =
+    typeof id === "string" &&
+    typeof member === "string" &&
+    typeof fence === "number" &&
+    isState(state) &&
+    (owner === null || typeof owner === "string") &&
+    isKind(kind) &&
+    typeof model === "string" &&
+    typeof ttlMs === "number" &&
+    typeof acceptedAtMs === "number" &&
+    typeof outputKey === "string" &&
+    typeof input === "string";
+  if (!isRight) return undefined;
+  const error = errorOf(wire["error"]);
+  return {
+    id,
+    member,
+    fence,
+    state,
+    owner,
+    kind,
+    model,
+    ttlMs,
+    acceptedAtMs,
+    outputKey,
+    input,
+    ...(error !== undefined && { error }),
+  };
+}
+
+function errorOf(value: unknown): JobError | undefined {
+  if (!isRecord(value)) return undefined;
+  const { code, message } = value;
+  return typeof code === "string" && typeof message === "string" ? { code, message } : undefined;
+}

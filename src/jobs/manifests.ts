@@ -1,0 +1,198 @@
+// The second life of jobs outside their host: the input and a manifest that names it, in S3 before a job is accepted, so
+// that another host can adopt it. Who writes a manifest on the condition that nobody else has since, holds the job. Knows
+// S3 only as `Objects`; when to adopt is its caller's.
+
+import type { JobError } from "./job.ts";
+import { readJobId, timeText, ulidOf } from "./job-id.ts";
+import { inputPlace, plainName } from "./job-places.ts";
+import type { Manifest, ManifestState } from "./manifest.ts";
+import { readManifest, wireOf } from "./manifest.ts";
+import type { CallTrouble, ObjectPlace, Objects } from "./objects.ts";
+import { below, readKnown, readS3Url, s3Url } from "./objects.ts";
+import type { NewJob } from "./store.ts";
+import { unstreamed } from "./unstreamed.ts";
+
+/** Ids and names: ten times what a manifest takes. */
+const manifestBytesMost = 16 * 1024;
+
+/** More than any request: `limits.body_bytes` is 4 MB by default. */
+const inputBytesMost = 64 * 1024 * 1024;
+
+/** Of a list, of a thousand names each: the ended ones of the time asked for are among them. */
+const pagesMost = 100;
+
+/** Two conditional writes at one time may both be sent back; then again. */
+const closeTriesMost = 3;
+
+/** `lost`: the host that has it is another. `missing`: there is no manifest. */
+export type Lost = { readonly kind: "lost"; readonly member: string } | { readonly kind: "missing" };
+
+export type Kept = { readonly kind: "kept" } | CallTrouble;
+
+export type Seen =
+  | { readonly kind: "found"; readonly manifest: Manifest; readonly etag: string }
+  | { readonly kind: "missing" }
+  | CallTrouble;
+
+export type Taken =
+  | { readonly kind: "taken"; readonly manifest: Manifest; readonly request: Uint8Array }
+  | { readonly kind: "ended"; readonly manifest: Manifest }
+  | Lost
+  | CallTrouble;
+
+export type Closed = { readonly kind: "closed" } | Lost | CallTrouble;
+
+export interface Manifests {
+  /** Input, then manifest. Only then may the job be accepted. Once more with the same job changes nothing. */
+  keep(job: NewJob, signal: AbortSignal): Promise<Kept>;
+  read(id: string, signal: AbortSignal): Promise<Seen>;
+  /** Before an end is shown to anybody: a host that has lost the job learns it here, and must forget it. */
+  close(id: string, end: ManifestEnd, signal: AbortSignal): Promise<Closed>;
+  /** The job of a member that is dead and whose lease is over. Of many who try, one gets it. */
+  take(id: string, dead: string, signal: AbortSignal): Promise<Taken>;
+  /** The ids that a member may hold, from its own acceptances and its adoptions, accepted at or after that time. */
+  heldBy(member: string, sinceMs: number, signal: AbortSignal): Promise<HeldIds>;
+}
+
+export interface ManifestEnd {
+  readonly state: Exclude<ManifestState, "open">;
+  readonly error?: JobError;
+  /** Where the result lies after all. */
+  readonly outputKey?: string;
+}
+
+/** `isCut`: there are more than can be listed. */
+export type HeldIds =
+  | { readonly kind: "held"; readonly ids: readonly string[]; readonly isCut: boolean }
+  | CallTrouble;
+
+export interface ManifestPlaces {
+  readonly manifests: ObjectPlace;
+  readonly input: ObjectPlace;
+}
+
+/** `member`: this host. */
+export function createManifests(places: ManifestPlaces, member: string, objects: Objects): Manifests {
+  const put = (
+    place: ObjectPlace,
+    what: object,
+    condition: Parameters<Objects["put"]>[2],
+    signal: AbortSignal,
+  ) => objects.put(place, Buffer.from(JSON.stringify(what)), condition, signal);
+
+  const manifestPlace = (id: string): ObjectPlace =>
+    below(places.manifests, "jobs", plainName(readJobId(id)?.member ?? ""), ulidOf(id));
+  /** Says that somebody meant to adopt it; whether he did is in the manifest. */
+  const adoptionPlace = (by: string, id: string): ObjectPlace =>
+    below(places.manifests, "adopted", plainName(by), `${ulidOf(id)}.${readJobId(id)?.member ?? ""}`);
+
+  const read = async (id: string, signal: AbortSignal): Promise<Seen> => {
+    const place = manifestPlace(id);
+    const found = await readKnown(objects, place, manifestBytesMost, signal);
+    if (found.kind !== "found") return found;
+    const manifest = readManifest(found.bytes);
+    if (manifest?.id !== id) return unreadable(place, "is no manifest of this job");
+    return { kind: "found", manifest, etag: found.etag };
+  };
+
+  const listAll = async (
+    prefix: ObjectPlace,
+    after: string,
+    signal: AbortSignal,
+  ): Promise<Names | CallTrouble> => {
+    const names: string[] = [];
+    let from = below(prefix, after).key;
+    for (let page = 0; page < pagesMost; page += 1) {
+      const listed = await objects.list({ ...prefix, key: `${prefix.key}/` }, from, signal);
+      if (listed.kind === "trouble") return listed;
+      for (const key of listed.keys) names.push(key.slice(prefix.key.length + 1));
+      const last = listed.keys.at(-1);
+      if (!listed.isCut || last === undefined) return { kind: "names", names, isCut: false };
+      from = last;
+    }
+    return { kind: "names", names, isCut: true };
+  };
+
+  return {
+    async keep(job, signal) {
+      const input = inputPlace(places.input, job);
+      const stored = await objects.put(input, unstreamed(job.request), "absent", signal);
+      if (stored.kind === "trouble") return stored;
+      const { request: _bytes, ...named } = job;
+      const manifest: Manifest = { ...named, member, fence: 1, state: "open", input: s3Url(input) };
+      const written = await put(manifestPlace(job.id), wireOf(manifest), "absent", signal);
+      if (written.kind === "trouble") return written;
+      // Overtaken: by ourselves, when the answer to the first time was lost. An id is never given twice.
+      return { kind: "kept" };
+    },
+
+    read,
+
+    async close(id, end, signal) {
+      for (let tries = 0; tries < closeTriesMost; tries += 1) {
+        const seen = await read(id, signal);
+        if (seen.kind !== "found") return seen;
+        const { manifest, etag } = seen;
+        if (manifest.member !== member) return { kind: "lost", member: manifest.member };
+        if (manifest.state !== "open") return { kind: "closed" };
+        const closed = await put(manifestPlace(id), wireOf({ ...manifest, ...end }), { etag }, signal);
+        if (closed.kind === "trouble") return closed;
+        // Overtaken: by whom, the manifest tells.
+        if (closed.kind === "stored") return { kind: "closed" };
+      }
+      return { kind: "trouble", trouble: "server", why: `${s3Url(manifestPlace(id))} cannot be written` };
+    },
+
+    async take(id, dead, signal) {
+      const seen = await read(id, signal);
+      if (seen.kind !== "found") return seen;
+      const { manifest, etag } = seen;
+      if (manifest.state !== "open") return { kind: "ended", manifest };
+      const isOurs = manifest.member === member;
+      if (!isOurs && manifest.member !== dead) return { kind: "lost", member: manifest.member };
+      const place = readS3Url(manifest.input);
+      if (place === undefined) return unreadable(manifestPlace(id), "names no input");
+      const input = await readKnown(objects, place, inputBytesMost, signal);
+      if (input.kind === "trouble") return input;
+      if (input.kind === "missing") return unreadable(place, "is named by a manifest, and is not there");
+      // Ours already: the answer to an earlier try was lost, or this host crashed before it had written the job down.
+      if (isOurs) return { kind: "taken", manifest, request: input.bytes };
+      // First the trace, then the deed: should we die in between, a trace without a deed is harmless.
+      const traced = await put(adoptionPlace(member, id), { id }, "always", signal);
+      if (traced.kind === "trouble") return traced;
+      const ours: Manifest = { ...manifest, member, fence: manifest.fence + 1 };
+      const taken = await put(manifestPlace(id), wireOf(ours), { etag }, signal);
+      if (taken.kind === "trouble") return taken;
+      if (taken.kind === "stored") return { kind: "taken", manifest: ours, request: input.bytes };
+      const winner = await read(id, signal);
+      return winner.kind === "found" ? { kind: "lost", member: winner.manifest.member } : winner;
+    },
+
+    async heldBy(of, sinceMs, signal) {
+      const since = timeText(Math.max(0, Math.floor(sinceMs)));
+      const own = await listAll(below(places.manifests, "jobs", plainName(of)), since, signal);
+      if (own.kind === "trouble") return own;
+      const adopted = await listAll(below(places.manifests, "adopted", plainName(of)), since, signal);
+      if (adopted.kind === "trouble") return adopted;
+      const ids = own.names.map((ulid) => `job_${of}_${ulid}`);
+      for (const name of adopted.names) {
+        const dot = name.indexOf(".");
+        ids.push(`job_${name.slice(dot + 1)}_${name.slice(0, dot)}`);
+      }
+      const isCut = own.isCut || adopted.isCut;
+      return { kind: "held", ids: ids.filter((id) => readJobId(id) !== undefined), isCut };
+    },
+  };
+}
+
+interface Names {
+  readonly kind: "names";
+  readonly names: readonly string[];
+  readonly isCut: boolean;
+}
+
+const unreadable = (place: ObjectPlace, what: string): CallTrouble => ({
+  kind: "trouble",
+  trouble: "refused",
+  why: `${s3Url(place)} ${what}`,
+});

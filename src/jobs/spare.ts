@@ -1,0 +1,61 @@
+// How many jobs the fleet has room for while nobody needs that room, and how many must go when somebody does. Pure.
+
+import type { Instant } from "../base/clock.ts";
+import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { FleetView } from "../fleet/fleet.ts";
+import { available } from "../fleet/fleet.ts";
+
+export const spareRule = {
+  /** A job begins where less than half is in use: what a peer does not tell counts as half, so the unknown is never spare. */
+  pressureBelow: 0.5,
+  /** From here on the players alone have use for all of it, whatever the slots say: the engine serves others as well. */
+  pressureMost: 0.9,
+} as const;
+
+export interface Spare {
+  readonly jobs: number;
+  readonly because: "idle" | "pressed" | "waiting" | "no-endpoint";
+}
+
+/** The best that an endpoint has to say counts. Jobs that run are part of the load. */
+export function spareIn(fleet: FleetView, now: Instant): Spare {
+  let jobs = 0;
+  let because: Spare["because"] = "no-endpoint";
+  for (const endpoint of fleet.endpoints) {
+    if (!available(endpoint, now)) continue;
+    const at = spareAt(endpoint, now);
+    jobs += at.jobs;
+    if (jobs > 0) because = "idle";
+    else if (because !== "pressed") because = at.because;
+  }
+  return { jobs, because };
+}
+
+function spareAt(endpoint: EndpointView, now: Instant): Spare {
+  if (endpoint.waiting > 0) return { jobs: 0, because: "waiting" };
+  const left = spareRule.pressureBelow - endpoint.pressure(now);
+  if (left <= 0) return { jobs: 0, because: "pressed" };
+  // Of one slot a half is none, and yet it is idle.
+  const slots = Math.max(1, Math.floor(left * endpoint.spec.slots));
+  const free = Math.min(slots, freeSlots(endpoint, now));
+  return free > 0 ? { jobs: free, because: "idle" } : { jobs: 0, because: "pressed" };
+}
+
+export interface Yield {
+  readonly jobs: number;
+  readonly because: "slots" | "pressed";
+}
+
+/**
+ * Of `own` jobs at an endpoint, those that must leave it now. `arriving`: players who are about to ask it for a slot, and
+ * would find none.
+ */
+export function yieldAt(endpoint: EndpointView, own: number, arriving: number, now: Instant): Yield {
+  const others = endpoint.pressure(now) - own / endpoint.spec.slots;
+  if (others >= spareRule.pressureMost) return { jobs: own, because: "pressed" };
+  const lacking = endpoint.waiting + arriving - freeSlots(endpoint, now);
+  return { jobs: Math.max(0, Math.min(own, lacking)), because: "slots" };
+}
+
+const freeSlots = ({ inflight, spec, peer }: EndpointView, now: Instant): number =>
+  peer === undefined ? Math.max(0, spec.slots - inflight) : Math.max(0, peer.freeSlots(now));

@@ -1,0 +1,174 @@
+// Whose turn it is with the runner, and how many may have theirs at once. What a turn is for is lane.ts's.
+
+import type { BackoffRule } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { createGate } from "./gate.ts";
+import type { LaneEntry } from "./lane-entry.ts";
+import type { Again, JobRunner, Looked, Submitted } from "./runner.ts";
+import { createStartQueue } from "./start-queue.ts";
+
+export interface TurnsParts {
+  readonly runner: JobRunner;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly submitsMost: number;
+  readonly looksMost: number;
+  /** How fast a runner that refuses is asked again. */
+  readonly rule: BackoffRule;
+  /** Its turn has come; each makes at most one `call`. */
+  readonly begin: (entry: LaneEntry) => void;
+  readonly look: (entry: LaneEntry) => void;
+  /** A call threw, which a runner must not. */
+  readonly broke: (entry: LaneEntry, error: unknown) => void;
+}
+
+export interface Turns {
+  /** Takes its place in the line of its stage. */
+  line(entry: LaneEntry): void;
+  /** Gives its place up. */
+  leave(entry: LaneEntry): void;
+  /** Gives turns to whom it can, as soon as the loop has had its rest. */
+  next(): void;
+  /** Nobody is handed over for a while. */
+  shut(): void;
+  call<T extends Submitted | Looked>(
+    what: "submit" | "look",
+    entry: LaneEntry,
+    ask: (signal: AbortSignal) => Promise<T>,
+    then: (outcome: T | Again) => void,
+  ): void;
+  underWay(): { readonly submit: number; readonly look: number };
+  shutForMs(): number;
+  /** No more turns. Resolves when all calls have come back. */
+  stop(): Promise<unknown>;
+}
+
+/** A busy runner is asked again so often. */
+const busyLeastMs = 50;
+const busyMostMs = 5000;
+
+/** A turn is followed by so many times what it took: at most a third of the loop is the lane's. */
+const restShare = 2;
+/** A machine that stood still for a minute does not owe two. */
+const restMostMs = 100;
+
+const nothing = () => {};
+
+const isAgain = (outcome: Submitted | Looked): outcome is Again => outcome.kind === "again";
+
+export function createTurns(parts: TurnsParts): Turns {
+  const { runner, clock, random, rule, begin, look, broke } = parts;
+  const starts = createStartQueue<LaneEntry>();
+  const looks = new Set<LaneEntry>();
+  const gates = {
+    submit: createGate(parts.submitsMost, rule, clock, random),
+    look: createGate(parts.looksMost, rule, clock, random),
+  };
+  const underWay = { submit: 0, look: 0 };
+  const calls = new Set<Promise<void>>();
+  /** What calls have brought back: still under way, so never more than may be. */
+  const finished: (() => void)[] = [];
+  let suspects = 0;
+  let stopped = false;
+  let stopWake = nothing;
+  let wakeAt = Number.POSITIVE_INFINITY;
+  let restUntil = clock.now();
+
+  /** The soonest wish holds; none is before the rest is over. */
+  function wakeIn(delayMs: number): void {
+    const at = Math.max(clock.now() + delayMs, restUntil);
+    if (stopped || wakeAt <= at) return;
+    stopWake();
+    wakeAt = at;
+    stopWake = clock.after(at - clock.now(), turn);
+  }
+
+  /** One thing that writes to the disk, then a rest: others want the loop, and a result may be a megabyte. */
+  function turn(): void {
+    wakeAt = Number.POSITIVE_INFINITY;
+    for (const entry of looks) {
+      if (underWay.look >= gates.look.width()) break;
+      looks.delete(entry);
+      look(entry);
+    }
+    const began = clock.now();
+    const finish = finished.shift();
+    finish?.();
+    const waitMs = finish === undefined ? startNext() : 0;
+    const now = clock.now();
+    restUntil = now + Math.min(restMostMs, (now - began) * restShare);
+    if (looks.size > 0 && gates.look.shutForMs() > 0) wakeIn(gates.look.shutForMs());
+    if (waitMs !== undefined) wakeIn(waitMs);
+  }
+
+  /** Answers when to come again; undefined: when a call comes back or somebody lines up. */
+  function startNext(): number | undefined {
+    if (starts.size() === 0) return undefined;
+    if (gates.submit.shutForMs() > 0) return gates.submit.shutForMs();
+    if (underWay.submit >= gates.submit.width()) return undefined;
+    const busyMs = runner.busyMs();
+    if (busyMs !== undefined) return Math.min(busyMostMs, Math.max(busyLeastMs, busyMs));
+    const entry = starts.next(suspects > 0);
+    if (entry === undefined) return undefined;
+    begin(entry);
+    return 0;
+  }
+
+  /** A runner never rejects. One that does must not stop the others' jobs. */
+  async function safely<T>(entry: LaneEntry, ask: () => Promise<T>): Promise<T | Again> {
+    try {
+      return await ask();
+    } catch (error) {
+      broke(entry, error);
+      return { kind: "again", afterMs: rule.capMs, why: "the runner broke" };
+    }
+  }
+
+  function finishAll(): void {
+    for (const finish of finished.splice(0)) finish();
+  }
+
+  return {
+    line(entry) {
+      if (entry.stage === "start") starts.add(entry);
+      else looks.add(entry);
+    },
+    leave(entry) {
+      starts.remove(entry);
+      looks.delete(entry);
+    },
+    next: () => wakeIn(0),
+    shut: () => gates.submit.refused(0),
+    call(what, entry, ask, then) {
+      const cut = new AbortController();
+      const isSuspect = what === "submit" && entry.suspect;
+      entry.cut = cut;
+      underWay[what] += 1;
+      if (isSuspect) suspects += 1;
+      const call = safely(entry, () => ask(cut.signal)).then((outcome) => {
+        calls.delete(call);
+        finished.push(() => {
+          underWay[what] -= 1;
+          if (isSuspect) suspects -= 1;
+          entry.cut = undefined;
+          if (!isAgain(outcome) || outcome.madeRoom) gates[what].taken();
+          // Cut short by us says nothing about the runner.
+          else if (!cut.signal.aborted) gates[what].refused(outcome.afterMs);
+          then(outcome);
+        });
+        if (stopped) finishAll();
+        else wakeIn(0);
+      });
+      calls.add(call);
+    },
+    underWay: () => underWay,
+    shutForMs: gates.submit.shutForMs,
+    stop() {
+      stopped = true;
+      stopWake();
+      finishAll();
+      return Promise.all(calls);
+    },
+  };
+}
