@@ -1,4 +1,4 @@
-// `bun run dev`: the real binary between engines that need no GPU, a tour of what it does, and then live traffic.
+// `bun run dev`: a fleet of the real binary and engines that need no GPU, a tour of what it does, and then live traffic.
 // `--once` ends after the tour: exit 0 if everything went as told, 1 otherwise.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,7 +9,6 @@ import { createChildren } from "./dev/children.ts";
 import type { House } from "./dev/house.ts";
 import { buildBinary, openHouse } from "./dev/house.ts";
 import { live } from "./dev/live.ts";
-import type { Screen } from "./dev/screen.ts";
 import { createScreen } from "./dev/screen.ts";
 import { tour } from "./dev/tour.ts";
 
@@ -25,7 +24,7 @@ const cleanUp = (): Promise<void> => {
   return cleaned;
 };
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
     if (!leaving.signal.aborted) screen.line(`\n  Ending what was started.`);
     leaving.abort();
@@ -46,52 +45,46 @@ await cleanUp();
 process.exit();
 
 async function show(): Promise<number> {
-  screen.heading("tierline, between engines that need no GPU");
+  screen.heading("tierline: a fleet of three hosts on this machine");
   screen.line("building the binary");
-  await buildBinary();
+  await buildBinary(children);
   const house = await openHouse(folder, children);
-  introduce(house, screen);
+  introduce(house);
   const kept = await tour(house, screen);
   if (values.once) return kept ? 0 : 1;
-  showCommands(house, screen);
-  screen.heading("Live");
+  showCommands(house);
+  screen.heading("Live, until Ctrl-C: callers at every door, and the guards");
   await live(house, screen, leaving.signal);
   return 0;
 }
 
-function introduce(house: House, to: Screen): void {
-  to.row("router", `${house.publicUrl}   admin ${house.adminUrl}`);
-  if (!house.publicUrl.endsWith(":8010")) {
-    to.row("", "8010 or 8011 is taken by somebody else, so these are free ports.");
+function introduce({ hosts, silver1, llama, usualPorts }: House): void {
+  const row = (name: string, url: string, admin: string, gossip: string, engines: string): void =>
+    screen.row(name, `${url.padEnd(23)}${admin.padEnd(7)}${gossip.padEnd(8)}${engines}`);
+  row("host", "asked at", "admin", "gossip", "engines (simulated vLLM)");
+  for (const host of hosts) {
+    const beside = host === silver1 && llama !== undefined ? ", llama.cpp" : "";
+    const engines = `${host.tier} ${host.msPerToken} ms/token${beside}`;
+    row(host.name, host.publicUrl, `${host.ports.admin}`, `${host.ports.gossip}`, engines);
   }
-  to.row("gold", `${house.gold.url}   simulated vLLM, 9 ms a token, "${house.gold.model}"`);
-  to.row("silver", `${house.silver.url}   simulated vLLM, 25 ms a token, "${house.silver.model}"`);
-  if (house.llama !== undefined) to.row("", `${house.llama.url}   llama.cpp, "${house.llama.model}"`);
-  to.row("config", house.configPath);
-  to.row("log", house.logPath);
+  if (!usualPorts) {
+    screen.line("One of the usual ports, 8010 to 8032, is taken, so these are others.");
+  }
+  screen.row("files", `${folder}: configurations, logs, secret`);
 }
 
-function showCommands(house: House, to: Screen): void {
-  const body = (more: string): string =>
-    `-H 'content-type: application/json' -d '{${more}"messages":[{"role":"user","content":"Who goes there?"}]}'`;
-  const chat = `${house.publicUrl}/v1/chat/completions`;
-  const control = (controlUrl: string, fault: string): string =>
-    `curl -s ${controlUrl}/control -d '{"fault":${fault}}'`;
-  to.heading("Try it by hand");
-  to.row("chat", `curl -si ${chat} ${body('"model":"gold","max_tokens":8,')}`);
-  to.row("stream", `curl -sN ${chat} ${body('"model":"silver","stream":true,')}`);
-  to.row("models", `curl -s ${house.publicUrl}/v1/models`);
-  to.row(
-    "intent",
-    `curl -s ${house.publicUrl}/v1/npc/intents -d '{"archetype":"guard","npc":17,"features":{"threat":0.7},"explain":true}'`,
-  );
-  to.row("cache", `dist/tierline cache stats --admin ${house.adminUrl}`);
-  to.row("health", `curl -s ${house.publicUrl}/health`);
-  to.row("metrics", `curl -s ${house.publicUrl}/metrics`);
-  to.row("explain", `dist/tierline explain --sla realtime --admin ${house.adminUrl}`);
-  to.row("hang Gold", control(house.gold.controlUrl, '{"kind":"hang"}'));
-  to.row("fail Silver", control(house.silver.controlUrl, '{"kind":"status","status":500,"probability":0.5}'));
-  to.row("mend Gold", `curl -s -X DELETE ${house.gold.controlUrl}/control`);
-  to.row("mend Silver", `curl -s -X DELETE ${house.silver.controlUrl}/control`);
-  to.row("", "More faults: playground/README.md. Ctrl-C ends everything that was started.");
+function showCommands({ gold1, gold2, usualPorts }: House): void {
+  const tierline = (words: string): string =>
+    `dist/tierline ${words}${usualPorts ? "" : ` --admin ${gold1.adminUrl}`}`;
+  screen.heading("Try it by hand, in another terminal");
+  screen.line('Questions: the commands in README.md, "A tour with curl".');
+  if (!usualPorts) screen.line(`Where they say localhost:8010, write ${new URL(gold1.publicUrl).host}.`);
+  screen.row("watch", tierline("top"));
+  screen.row("drain", tierline("drain --wait"));
+  screen.row("", tierline("undrain"));
+  screen.row("hang", `curl -s ${gold1.engine.controlUrl}/control -d '{"fault":{"kind":"hang"}}'`);
+  screen.row("mend", `curl -s -X DELETE ${gold1.engine.controlUrl}/control`);
+  screen.row("kill", `kill -9 ${gold2.pid()}   # the router of gold-2`);
+  screen.row("start", `dist/tierline serve --config ${gold2.configPath}`);
+  screen.line("More ways to break an engine: playground/README.md.");
 }

@@ -53,7 +53,10 @@ export interface SimulatedEngine {
   /** Where faults are set and requests looked at; answers whatever the engine suffers. */
   readonly controlUrl: string;
   readonly port: number;
+  /** The one that it serves now. */
   readonly model: string;
+  /** Hot swap: from now on it knows this model and no other. What has begun ends as it began. */
+  serve(model: string): void;
   /** Replaces whatever faults there are; none clears them. */
   fault(...faults: readonly Fault[]): void;
   clear(): void;
@@ -95,9 +98,10 @@ export async function startSimulatedEngine(
   /** Requests that a hang holds back. */
   let held = new Set<() => void>();
   let frozen = false;
+  let { model } = options;
 
   const answer = (exchange: Exchange, unruly = false): void =>
-    answerRequest(exchange, { options, scheduler, journal, prefixes, frozen, unruly });
+    answerRequest(exchange, { options: { ...options, model }, scheduler, journal, prefixes, frozen, unruly });
 
   const hold = (exchange: Exchange): void => {
     const goOn = (): void => answer(exchange);
@@ -142,7 +146,12 @@ export async function startSimulatedEngine(
   const engine: Omit<SimulatedEngine, "controlUrl"> = {
     url: `http://${options.hostname}:${listener.port}`,
     port: listener.port,
-    model: options.model,
+    get model() {
+      return model;
+    },
+    serve(next) {
+      model = next;
+    },
     fault: setFaults,
     clear: () => setFaults(),
     stats: () => ({
@@ -160,7 +169,7 @@ export async function startSimulatedEngine(
     },
   };
   const control = startControl(options.hostname, options.controlPort, { ...engine, faults: faults.current });
-  return { ...engine, controlUrl: control.url };
+  return Object.assign(engine, { controlUrl: control.url });
 }
 
 if (import.meta.main) {

@@ -9,6 +9,7 @@ export interface Asked {
   readonly firstTokenMs: number;
   readonly totalMs: number;
   readonly tier: string;
+  readonly locality: string;
   readonly endpoint: string;
   readonly because: string;
   readonly attempts: string;
@@ -61,14 +62,15 @@ export async function ask(routerUrl: string, question: Question): Promise<Asked>
       firstTokenMs,
       totalMs: performance.now() - from,
       tier: header("tier"),
+      locality: header("locality"),
       endpoint: header("endpoint"),
       because: header("because"),
       attempts: header("attempts"),
     };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const totalMs = performance.now() - from;
-    return { status: 0, text, firstTokenMs: 0, totalMs, tier: "", endpoint: "", because: "", attempts: "" };
+    const nowhere = { tier: "", locality: "", endpoint: "", because: "", attempts: "" };
+    return { status: 0, text, firstTokenMs: 0, totalMs: performance.now() - from, ...nowhere };
   }
 }
 

@@ -6,6 +6,7 @@ import { decoded } from "./decoded.ts";
 
 export interface Child {
   readonly name: string;
+  readonly pid: number;
   /** Its first line with `"msg":"ready"`. */
   readonly ready: Readonly<Record<string, unknown>>;
   /** Everything that it has said. */
@@ -17,8 +18,16 @@ export interface Child {
 export interface Children {
   /** Resolves when the child is ready; throws its last words where it ends before, or says nothing for too long. */
   start(name: string, cmd: readonly string[]): Promise<Child>;
-  /** SIGTERM to all, the latest first, and SIGKILL to whoever stays. */
+  /** A command, to its end. */
+  run(cmd: readonly string[]): Promise<Ran>;
+  /** Starts nothing from now on. SIGTERM to all, the latest first, and SIGKILL to whoever stays. */
   stop(): Promise<void>;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** llama.cpp takes a second or two on a small machine; more means that it hangs. */
@@ -28,9 +37,18 @@ const stopWithinMs = 10_000;
 
 export function createChildren(folder: string): Children {
   const alive = new Set<Bun.Subprocess>();
+  let stopping = false;
+  const keep = (child: Bun.Subprocess): void => {
+    alive.add(child);
+    void child.exited.then(() => alive.delete(child));
+  };
+  const refuseIfStopping = (): void => {
+    if (stopping) throw new Error("everything is being ended");
+  };
 
   return {
     async start(name, cmd) {
+      refuseIfStopping();
       const logPath = join(folder, `${name}.log`);
       const log = openSync(logPath, "a");
       // Detached, because Ctrl-C would otherwise reach it too, and a router takes a second signal for impatience.
@@ -42,8 +60,7 @@ export function createChildren(folder: string): Children {
         detached: true,
       });
       closeSync(log);
-      alive.add(child);
-      void child.exited.then(() => alive.delete(child));
+      keep(child);
       const ready = await Promise.race([
         readyLine(child.stdout, logPath),
         child.exited.then(() => undefined),
@@ -55,6 +72,7 @@ export function createChildren(folder: string): Children {
       }
       return {
         name,
+        pid: child.pid,
         ready,
         logPath,
         async crash() {
@@ -63,7 +81,19 @@ export function createChildren(folder: string): Children {
         },
       };
     },
+    async run(cmd) {
+      refuseIfStopping();
+      const child = Bun.spawn({ cmd: [...cmd], stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+      keep(child);
+      const [stdout, stderr, code] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      return { code, stdout, stderr };
+    },
     async stop() {
+      stopping = true;
       const leaving = [...alive].reverse();
       for (const child of leaving) child.kill("SIGTERM");
       const gone = Promise.all(leaving.map((child) => child.exited));

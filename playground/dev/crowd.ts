@@ -123,6 +123,9 @@ function figuresOf(all: readonly Tick[], overMs: number): CrowdFigures {
 
 const within = (least: number, most: number, value: number): number => Math.min(most, Math.max(least, value));
 
-/** For a person: `fresh 97 %, stale 2 %, engine 1 %`. */
+/** For a person: `fresh 97 %, stale 2 %, engine 1 %`; less than half a percent is not worth a word. */
 export const sourcesText = ({ sources }: CrowdFigures): string =>
-  sources.map(([source, share]) => `${source} ${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`).join(", ");
+  sources
+    .filter(([source, share]) => share >= 0.005 || source === "no answer")
+    .map(([source, share]) => `${source} ${Math.round(share * 100)} %`)
+    .join(", ");

@@ -1,106 +1,80 @@
-// Sets up what `bun run dev` shows: two simulated engines, a real llama.cpp, and the real binary between them.
+// Sets up what `bun run dev` shows: three hosts on loopback that are one fleet, each with the real binary beside its engines.
 
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Child, Children } from "./children.ts";
-
-interface Engine {
-  readonly url: string;
-  readonly controlUrl: string;
-  readonly model: string;
-}
+import type { Children } from "./children.ts";
+import { membersSeen } from "./fleet-view.ts";
+import type { Engine, Host, HostPlan } from "./host.ts";
+import { engineOf, openHost, playground } from "./host.ts";
+import { fleetPorts } from "./ports.ts";
+import { until } from "./until.ts";
 
 export interface House {
-  readonly publicUrl: string;
-  readonly adminUrl: string;
-  readonly gold: Engine & { crash(): Promise<void>; restart(): Promise<void> };
-  readonly silver: Engine;
-  /** Undefined where llama.cpp cannot be loaded on this machine; `withoutLlama` says why. */
+  readonly gold1: Host;
+  readonly gold2: Host;
+  readonly silver1: Host;
+  /** All of them, in this order. */
+  readonly hosts: readonly Host[];
+  /** Beside Silver. Undefined where llama.cpp cannot be loaded on this machine; `withoutLlama` says why. */
   readonly llama: Engine | undefined;
   readonly withoutLlama: string | undefined;
-  readonly configPath: string;
-  readonly logPath: string;
+  /** Whether the ports are those that the documentation names. */
+  readonly usualPorts: boolean;
 }
 
-const root = join(import.meta.dir, "../..");
-const playground = join(root, "playground");
-
-const goldModel = "npc-3b";
-const silverModel = "storyteller-7b";
+const gold = { tier: "gold", model: "npc-3b", msPerToken: 9 } as const;
+const silver = { tier: "silver", model: "storyteller-7b", msPerToken: 25 } as const;
 const llamaModel = "tiny-npc";
 
 export async function openHouse(folder: string, children: Children): Promise<House> {
-  const startGold = (ports: EnginePorts): Promise<Child> =>
-    children.start("gold", simulatedEngine(goldModel, 9, ports));
-  const [firstGold, silver, llama] = await Promise.all([
-    startGold(anyPorts),
-    children.start("silver", simulatedEngine(silverModel, 25, anyPorts)),
-    startLlama(children),
-  ]);
-  const gold = engineOf(firstGold);
-  let runningGold = firstGold;
+  const { usual, ports } = fleetPorts(3);
+  const secretFile = join(folder, "gossip.key");
+  const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+  writeFileSync(secretFile, `${secret}\n`, { mode: 0o600 });
 
-  const configPath = join(folder, "tierline.toml");
-  const engines = [
-    engineTable("gold", "vllm", gold, "gold"),
-    engineTable("silver", "vllm", engineOf(silver), "silver"),
-    ...(llama.engine === undefined ? [] : [engineTable("silver", "llama-cpp", llama.engine, "llama")]),
-  ];
-  await Bun.write(configPath, configText(addresses(), folder, engines));
-  const router = await children.start("tierline", [
-    join(root, "dist/tierline"),
-    "serve",
-    "--config",
-    configPath,
+  const seeds = ports.map(({ gossip }) => `127.0.0.1:${gossip}`);
+  const open = (plan: HostPlan, llama?: Engine): Promise<Host> =>
+    openHost({ plan, folder, children, seeds, secretFile, llama });
+  const [first, second, third] = ports;
+  if (first === undefined || second === undefined || third === undefined) throw new Error("too few ports");
+  const llamaStarts = startLlama(children);
+  const [gold1, gold2, silver1] = await Promise.all([
+    open({ name: "gold-1", ...gold, ports: first }),
+    open({ name: "gold-2", ...gold, ports: second }),
+    llamaStarts.then(({ engine }) => open({ name: "silver-1", ...silver, ports: third }, engine)),
   ]);
-
+  const { engine, reason } = await llamaStarts;
+  const hosts = [gold1, gold2, silver1];
+  await until(() => knowEachOther(hosts), acquaintedWithinMs);
   return {
-    publicUrl: urlOf(router, "public"),
-    adminUrl: urlOf(router, "admin"),
-    gold: {
-      ...gold,
-      crash: () => runningGold.crash(),
-      async restart() {
-        runningGold = await startGold({ inference: portOf(gold.url), control: portOf(gold.controlUrl) });
-      },
-    },
-    silver: engineOf(silver),
-    llama: llama.engine,
-    withoutLlama: llama.reason,
-    configPath,
-    logPath: router.logPath,
+    gold1,
+    gold2,
+    silver1,
+    hosts,
+    llama: engine,
+    withoutLlama: reason,
+    usualPorts: usual,
   };
 }
 
-interface EnginePorts {
-  readonly inference: number;
-  readonly control: number;
+/** News travel twice a second. Who waits longer sees in the tour what is wrong. */
+const acquaintedWithinMs = 10_000;
+
+async function knowEachOther(hosts: readonly Host[]): Promise<boolean> {
+  const seen = await Promise.all(hosts.map(({ adminUrl }) => membersSeen(adminUrl)));
+  return seen.every(
+    (members) =>
+      members.length === hosts.length &&
+      members.every(
+        ({ endpoints }) => endpoints.length > 0 && endpoints.every(({ state }) => state === "ok"),
+      ),
+  );
 }
 
-const anyPorts: EnginePorts = { inference: 0, control: 0 };
-
-const simulatedEngine = (
-  model: string,
-  msPerToken: number,
-  { inference, control }: EnginePorts,
-): string[] => [
-  process.execPath,
-  join(playground, "simulated-engine.ts"),
-  ...["--model", model, "--ms-per-token", `${msPerToken}`],
-  ...["--port", `${inference}`, "--control-port", `${control}`],
-];
-
 /** Builds the binary, or throws what the build said. */
-export async function buildBinary(): Promise<void> {
-  const build = Bun.spawn([process.execPath, join(root, "scripts/build.ts")], {
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [output, errors, code] = await Promise.all([
-    new Response(build.stdout).text(),
-    new Response(build.stderr).text(),
-    build.exited,
-  ]);
-  if (code !== 0) throw new Error(`the build failed:\n${output}${errors}`);
+export async function buildBinary(children: Children): Promise<void> {
+  const build = await children.run([process.execPath, join(playground, "../scripts/build.ts")]);
+  if (build.code !== 0) throw new Error(`the build failed:\n${build.stdout}${build.stderr}`);
 }
 
 interface LlamaStart {
@@ -116,80 +90,3 @@ async function startLlama(children: Children): Promise<LlamaStart> {
     return { engine: undefined, reason: error instanceof Error ? error.message : String(error) };
   }
 }
-
-interface Addresses {
-  readonly public: string;
-  readonly admin: string;
-}
-
-/** The usual ports where both are free, so that what the documentation says can be typed; else any. */
-function addresses(): Addresses {
-  const usual = { public: "127.0.0.1:8010", admin: "127.0.0.1:8011" };
-  return isFree(8010) && isFree(8011) ? usual : { public: "127.0.0.1:0", admin: "127.0.0.1:0" };
-}
-
-function isFree(port: number): boolean {
-  try {
-    Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
-    return true;
-  } catch {
-    // Whatever keeps us from listening there would keep the router from it.
-    return false;
-  }
-}
-
-const engineTable = (tier: string, kind: string, engine: Engine, name: string): string =>
-  `[[engine]]
-tier = "${tier}"
-kind = "${kind}"
-name = "${name}"
-url  = "${engine.url}"
-max_concurrent = ${kind === "llama-cpp" ? 4 : 32}
-`;
-
-const configText = (listen: Addresses, folder: string, engines: readonly string[]): string =>
-  `# Written by bun run dev.
-[host]
-name = "playground"
-
-[listen]
-public = "${listen.public}"
-admin  = "${listen.admin}"
-
-[state]
-dir = "${join(folder, "state")}"
-
-${engines.join("\n")}
-# Guards decide from memory; only Gold is asked behind, so that its death shows.
-[intents]
-stale_ms = 3000
-
-[intents.archetype.guard]
-prompt  = "You are a castle guard on the wall at night."
-actions = ["patrol", "investigate", "attack", "take_cover", "flee", "call_help"]
-default = "patrol"
-pick    = "sample"
-model   = "${goldModel}"
-
-[intents.archetype.guard.feature]
-threat          = { buckets = [0.2, 0.5, 0.8] }
-player_distance = { buckets = [2, 5, 10, 20], unit = "m" }
-alerted         = { bool = true }
-weather         = { oneof = ["clear", "rain", "fog"] }
-`;
-
-function engineOf(child: Child): Engine {
-  return {
-    url: urlOf(child, "url"),
-    controlUrl: urlOf(child, "control"),
-    model: String(child.ready["model"]),
-  };
-}
-
-function urlOf(child: Child, member: string): string {
-  const url = child.ready[member];
-  if (typeof url !== "string") throw new Error(`${child.name} did not say its ${member}`);
-  return url;
-}
-
-const portOf = (url: string): number => Number(new URL(url).port);

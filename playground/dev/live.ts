@@ -1,9 +1,11 @@
-// A little traffic for as long as somebody watches, and its figures: what each tier answers, how fast, and why.
+// A little traffic for as long as somebody watches, and its figures: a line for each host, and why answers went there.
 
-import type { Asked } from "./ask.ts";
+import type { Asked, Question } from "./ask.ts";
 import { ask } from "./ask.ts";
+import { becauseText, hostOf } from "./callers.ts";
 import type { CrowdFigures } from "./crowd.ts";
 import { sourcesText, startCrowd } from "./crowd.ts";
+import { membersSeen } from "./fleet-view.ts";
 import type { House } from "./house.ts";
 import type { Screen } from "./screen.ts";
 import { duration } from "./screen.ts";
@@ -15,34 +17,47 @@ const lineMs = 5000;
 
 interface Sample extends Asked {
   readonly at: number;
+  /** The host that was asked. */
+  readonly door: string;
 }
 
 /** Runs until `signal` says otherwise. */
 export async function live(house: House, screen: Screen, signal: AbortSignal): Promise<void> {
   let samples: Sample[] = [];
-  let inFlight = 0;
+  let turn = 0;
   const begun = performance.now();
 
-  const send = async (model: string, content: string, maxTokens: number): Promise<void> => {
-    inFlight += 1;
-    const asked = await ask(house.publicUrl, { model, content, maxTokens });
-    inFlight -= 1;
-    samples.push({ ...asked, at: performance.now() });
+  const send = async (question: Question): Promise<void> => {
+    turn += 1;
+    // A caller whose host cannot be reached asks the next one, as a game's would.
+    for (const tries of house.hosts.keys()) {
+      const host = house.hosts[(turn + tries) % house.hosts.length];
+      if (host === undefined) return;
+      const asked = await ask(host.publicUrl, question);
+      if (asked.status === 0 && tries + 1 < house.hosts.length) continue;
+      samples.push({ ...asked, at: performance.now(), door: host.name });
+      return;
+    }
   };
-  const crowd = await startCrowd(house.publicUrl);
+  const crowd = await startCrowd(house.gold1.publicUrl);
   const timers = [
-    setInterval(() => void send("gold", `Guard ${pick(40)} sees the player. Act?`, 1), 1000 / 12),
-    setInterval(() => void send("silver", `Villager ${pick(40)}, what is new?`, 16), 1000 / 3),
+    setInterval(
+      () => void send({ model: "gold", content: `Guard ${pick(40)} sees the player. Act?`, maxTokens: 1 }),
+      1000 / 18,
+    ),
+    setInterval(
+      () => void send({ model: "silver", content: `Villager ${pick(40)}, what is new?`, maxTokens: 16 }),
+      1000 / 6,
+    ),
   ];
 
   const show = async (): Promise<void> => {
-    const pools = await poolsOf(house.publicUrl);
+    const hosts = await hostsNow(house);
     const now = performance.now();
     const overMs = Math.min(windowMs, now - begun);
     samples = samples.filter((sample) => sample.at >= now - windowMs);
-    const guards = crowd.figures(overMs);
-    if (screen.isTerminal) screen.redraw(tableOf(samples, overMs, pools, inFlight, guards, screen));
-    else screen.line(`${lineOf(samples, overMs, inFlight)} | ${crowdLine(guards)}`);
+    const lines = [...hostLines(hosts, samples, overMs), ...otherLines(samples, crowd.figures(overMs))];
+    screen.redraw(lines);
   };
   const everyMs = screen.isTerminal ? redrawMs : lineMs;
   while (!signal.aborted) {
@@ -55,77 +70,57 @@ export async function live(house: House, screen: Screen, signal: AbortSignal): P
 
 const pick = (below: number): number => Math.floor(Math.random() * below);
 
-const tiers = ["gold", "silver"] as const;
+interface HostNow {
+  readonly name: string;
+  readonly state: string;
+  readonly slots: string;
+}
 
-function tableOf(
-  samples: readonly Sample[],
-  overMs: number,
-  pools: Readonly<Record<string, string>>,
-  inFlight: number,
-  guards: CrowdFigures,
-  screen: Screen,
-): string[] {
-  const head = `${"tier".padEnd(8)}${"req/s".padStart(7)}${"p50".padStart(10)}${"p99".padStart(10)}${"slots".padStart(10)}   because`;
-  const rows = tiers.map((tier) => {
-    const own = samples.filter((sample) => sample.tier === tier);
-    const p50 = quantile(own, 0.5);
-    const p99 = quantile(own, 0.99);
-    const figures = `${perSecond(own, overMs).padStart(7)}${p50.padStart(10)}${p99.padStart(10)}${(pools[tier] ?? "").padStart(10)}`;
-    return `${tier.padEnd(8)}${figures}   ${screen.dim(becauseOf(own))}`;
-  });
-  const failed = samples.filter((sample) => sample.status !== 200);
-  const failure =
-    failed.length === 0 ? "no failures" : screen.bad(`${failed.length} failed: ${failed.at(-1)?.text}`);
+/** As the first router that answers sees them. */
+async function hostsNow({ hosts }: House): Promise<readonly HostNow[]> {
+  for (const { adminUrl } of hosts) {
+    const members = await membersSeen(adminUrl);
+    if (members.length === 0) continue;
+    return hosts.map(({ name }) => {
+      const member = members.find((each) => each.name === name);
+      const sum = (of: "inflight" | "slots"): number =>
+        member?.endpoints.reduce((all, endpoint) => all + endpoint[of], 0) ?? 0;
+      const state = member?.draining === true ? "draining" : (member?.state ?? "unknown");
+      return { name, state, slots: sum("slots") === 0 ? "-" : `${sum("inflight")}/${sum("slots")}` };
+    });
+  }
+  return hosts.map(({ name }) => ({ name, state: "unknown", slots: "-" }));
+}
+
+function hostLines(hosts: readonly HostNow[], samples: readonly Sample[], overMs: number): string[] {
+  const perSecond = (some: readonly Sample[]): string => (some.length / (overMs / 1000)).toFixed(1);
+  const row = (name: string, state: string, ...figures: readonly string[]): string =>
+    `${name.padEnd(10)}${state.padEnd(9)}${figures.map((figure) => figure.padStart(11)).join("")}`;
   return [
-    screen.dim(head),
-    ...rows,
-    crowdLine(guards),
-    screen.dim(`${inFlight} in flight, ${failure}, last ${windowMs / 1000} s`),
+    row("host", "state", "asked/s", "p50", "p99", "answers/s", "in use"),
+    ...hosts.map(({ name, state, slots }) => {
+      const asked = samples.filter(({ door }) => door === name);
+      const answered = samples.filter(({ endpoint }) => hostOf(endpoint) === name);
+      const times = [quantile(asked, 0.5), quantile(asked, 0.99)];
+      return row(name, state, perSecond(asked), ...times, perSecond(answered), slots);
+    }),
   ];
 }
 
-const crowdLine = (guards: CrowdFigures): string =>
-  `guards ${Math.round(guards.intentsPerSecond)} intents/s, frame p50 ${duration(guards.p50Ms)} p99 ${duration(guards.p99Ms)} (${sourcesText(guards)})`;
-
-function lineOf(samples: readonly Sample[], overMs: number, inFlight: number): string {
-  const parts = tiers.map((tier) => {
-    const own = samples.filter((sample) => sample.tier === tier);
-    return `${tier} ${perSecond(own, overMs)}/s p50 ${quantile(own, 0.5)} p99 ${quantile(own, 0.99)} (${becauseOf(own)})`;
-  });
-  const failed = samples.filter((sample) => sample.status !== 200).length;
-  return `${parts.join(" | ")} | ${inFlight} in flight, ${failed} failed`;
+function otherLines(samples: readonly Sample[], guards: CrowdFigures): string[] {
+  const failed = samples.filter(({ status }) => status !== 200);
+  const last = failed.at(-1);
+  return [
+    `because   ${becauseText(samples)}`,
+    `guards    ${Math.round(guards.intentsPerSecond)}/s at gold-1, p99 ${duration(guards.p99Ms)}: ${sourcesText(guards)}`,
+    last === undefined
+      ? `failed    none in ${windowMs / 1000} s`
+      : `failed    ${failed.length} in ${windowMs / 1000} s: ${last.text}`,
+  ];
 }
 
 function quantile(samples: readonly Sample[], q: number): string {
   const sorted = samples.map((sample) => sample.totalMs).sort((a, b) => a - b);
   const value = sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
   return value === undefined ? "-" : duration(value);
-}
-
-const perSecond = (samples: readonly Sample[], overMs: number): string =>
-  (samples.length / (overMs / 1000)).toFixed(1);
-
-/** `local-first 38, fallback-from-gold 4`: the most frequent first. */
-function becauseOf(samples: readonly Sample[]): string {
-  const counts = Map.groupBy(samples, (sample) => sample.because);
-  return [...counts]
-    .sort(([, a], [, b]) => b.length - a.length)
-    .map(([because, own]) => `${because} ${own.length}`)
-    .join(", ");
-}
-
-/** Slots used and there are, by tier, from the router's own health report. */
-async function poolsOf(routerUrl: string): Promise<Record<string, string>> {
-  try {
-    const response = await fetch(`${routerUrl}/health`, { signal: AbortSignal.timeout(redrawMs) });
-    const health: { tiers?: Record<string, { used: number; limit: number }> } = JSON.parse(
-      await response.text(),
-    );
-    return Object.fromEntries(
-      Object.entries(health.tiers ?? {}).map(([tier, { used, limit }]) => [tier, `${used}/${limit}`]),
-    );
-  } catch {
-    // The figures are an extra; a router that does not answer shows in the rows themselves.
-    return {};
-  }
 }

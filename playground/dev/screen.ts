@@ -7,9 +7,11 @@ export interface Screen {
   heading(text: string): void;
   /** `name` in a column of its own, `text` beside it. */
   row(name: string, text: string): void;
-  /** Text without a line end, for what comes token by token. */
-  piece(text: string): void;
-  /** Lines that replace those of the last call, as long as nothing else was written. On a pipe: plain lines. */
+  /** The same for plain text that may need several lines. */
+  paragraph(name: string, text: string): void;
+  /** The same for what comes token by token: each piece follows the one before, and the last call ends the line. */
+  pieces(name: string): { add(text: string): void; end(): void };
+  /** A table whose lines, cut to the screen, replace those of the last call if nothing else was written. On a pipe: plain lines. */
   redraw(lines: readonly string[]): void;
   dim(text: string): string;
   bold(text: string): string;
@@ -17,7 +19,7 @@ export interface Screen {
   bad(text: string): string;
 }
 
-const nameWidth = 12;
+const nameWidth = 10;
 const indent = "  ";
 
 export function createScreen(output: NodeJS.WriteStream): Screen {
@@ -29,10 +31,13 @@ export function createScreen(output: NodeJS.WriteStream): Screen {
   /** How many lines the last redraw left below which nothing has been written since. */
   let drawn = 0;
 
+  const width = (): number => output.columns ?? 80;
   const write = (text: string): void => {
     drawn = 0;
     output.write(text);
   };
+
+  const row = (name: string, text: string): void => write(`${indent}${dim(name.padEnd(nameWidth))}${text}\n`);
 
   return {
     isTerminal,
@@ -42,14 +47,37 @@ export function createScreen(output: NodeJS.WriteStream): Screen {
     bad: paint(31),
     line: (text = "") => write(`${text === "" ? "" : indent}${text}\n`),
     heading: (text) => write(`\n${bold(text)}\n`),
-    row: (name, text) => write(`${indent}${dim(name.padEnd(nameWidth))}${text}\n`),
-    piece: write,
+    row,
+    paragraph(name, text) {
+      const room = width() - indent.length - nameWidth;
+      for (const [index, line] of wrapped(text, room).entries()) row(index === 0 ? name : "", line);
+    },
+    pieces(name) {
+      write(`${indent}${dim(name.padEnd(nameWidth))}`);
+      return { add: write, end: () => write("\n") };
+    },
     redraw(lines) {
       const back = isTerminal && drawn > 0 ? `\u001b[${drawn}A\u001b[J` : "";
-      output.write(`${back}${lines.map((line) => `${indent}${line}\n`).join("")}`);
+      const shown = isTerminal ? lines.map((line) => cut(line, width() - indent.length)) : lines;
+      const [head = "", ...rest] = shown;
+      output.write(`${back}${[dim(head), ...rest].map((line) => `${indent}${line}\n`).join("")}`);
       drawn = lines.length;
     },
   };
+}
+
+/** At most so long, its end visible as cut. */
+const cut = (text: string, columns: number): string =>
+  text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
+
+function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (lines.length === 0 || longer.length > columns) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
 }
 
 /** 9.3 ms, 412 ms, 1.2 s: three digits are enough for a person. */

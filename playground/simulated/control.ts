@@ -15,6 +15,7 @@ export interface EngineStats extends JournalStats, SchedulerCounts {
 interface Controlled {
   fault(...faults: readonly Fault[]): void;
   clear(): void;
+  serve(model: string): void;
   faults(): readonly Fault[];
   stats(): EngineStats;
   requests(): RecordedRequest[];
@@ -25,7 +26,7 @@ export interface Control {
   stop(): Promise<void>;
 }
 
-/** GET and POST and DELETE /control, GET /control/requests, GET /control/stats. */
+/** GET and POST and DELETE /control, POST /control/model, GET /control/requests, GET /control/stats. */
 export function startControl(hostname: string, port: number, engine: Controlled): Control {
   const server = Bun.serve({
     hostname,
@@ -47,6 +48,17 @@ export function startControl(hostname: string, port: number, engine: Controlled)
         DELETE() {
           engine.clear();
           return Response.json({ faults: [] });
+        },
+      },
+      "/control/model": {
+        async POST(request) {
+          const body: unknown = await request.json().catch(() => undefined);
+          const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
+          if (typeof model !== "string" || model === "") {
+            return Response.json({ error: 'send {"model":"its name"}' }, { status: 400 });
+          }
+          engine.serve(model);
+          return Response.json({ model });
         },
       },
       "/control/requests": { GET: () => Response.json({ requests: engine.requests() }) },

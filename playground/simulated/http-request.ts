@@ -4,6 +4,8 @@ export interface HttpRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
+  /** Behind the question mark; empty where there is none. */
+  readonly query: string;
   /** Names in lower case; repeated ones joined with ", ". */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
@@ -37,13 +39,14 @@ export function parseRequest(inbox: Buffer): Parsed {
   }
   const query = target.indexOf("?");
   const path = query < 0 ? target : target.slice(0, query);
+  const asked = query < 0 ? "" : target.slice(query + 1);
   const bodyStart = headEnd + 4;
   const body =
     headers["transfer-encoding"]?.toLowerCase() === "chunked"
       ? chunkedBody(inbox, bodyStart)
       : plainBody(inbox, bodyStart, Number(headers["content-length"] ?? 0));
   if (typeof body === "string") return body;
-  return { request: { method, path, headers, body: body.bytes }, bytes: body.end };
+  return { request: { method, path, query: asked, headers, body: body.bytes }, bytes: body.end };
 }
 
 type Body = { readonly bytes: Buffer; readonly end: number } | "incomplete" | "malformed";

@@ -1,11 +1,38 @@
-// `bun run dev --once`: the tour with the real binary, on a machine where the usual port is taken.
+// `bun run dev --once`: the tour with the real binary, on a machine where the usual port is taken; and Ctrl-C.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+
+const script = join(import.meta.dir, "../../playground/dev.ts");
 
 let squatter: Bun.TCPSocketListener | undefined;
 let output: string;
 let exitCode: number;
+let left: readonly string[];
+
+/** Whatever is started inherits the mark, so that it can be found wherever it went. */
+function startDev(mark: string) {
+  return Bun.spawn([process.execPath, script, "--once"], {
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, DEV_TEST_MARK: mark },
+  });
+}
+
+/** The command lines of the processes that bear it. */
+function bearersOf(mark: string): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const bears = readFileSync(`/proc/${pid}/environ`, "utf8").includes(`DEV_TEST_MARK=${mark}`);
+      return bears ? [readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")] : [];
+    } catch {
+      // It ended meanwhile, or is somebody else's.
+      return [];
+    }
+  });
+}
 
 beforeAll(async () => {
   try {
@@ -13,14 +40,15 @@ beforeAll(async () => {
   } catch {
     // Somebody else has it, which is as good.
   }
-  const script = join(import.meta.dir, "../../playground/dev.ts");
-  const child = Bun.spawn([process.execPath, script, "--once"], { stdout: "pipe", stderr: "pipe" });
+  const mark = crypto.randomUUID();
+  const child = startDev(mark);
   const [told, complained] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
   output = told + complained;
   exitCode = await child.exited;
+  left = bearersOf(mark);
 }, 90_000);
 
 afterAll(() => squatter?.stop(true));
@@ -30,34 +58,54 @@ test("the tour ends well: every step went as it is told", () => {
   expect({ exitCode, output }).toMatchObject({ exitCode: 0 });
 });
 
-test("it says that the usual port is taken, and where it listens instead", () => {
-  expect(output).toContain("8010 or 8011 is taken");
-  expect(output).toMatch(/router +http:\/\/127\.0\.0\.1:\d+ /);
+test("it says that a usual port is taken, and where each host listens instead", () => {
+  expect(output).toContain("One of the usual ports");
+  for (const host of ["gold-1", "gold-2", "silver-1"]) {
+    expect(output).toMatch(new RegExp(`${host} +http://127\\.0\\.0\\.1:\\d+ +\\d+ +\\d+`));
+  }
+});
+
+test("gold-1, which has no Silver, has it from its peer, and says why", () => {
+  expect(output).toMatch(/way +silver .*peer silver-1\/vllm +because not-local/);
 });
 
 test("the fall-back is shown with its reason", () => {
   expect(output).toMatch(/way +silver .*because (fallback-from-gold|retry-after-\w+)/);
 });
 
-test("the guards are answered while Gold hangs", () => {
-  expect(output).toMatch(/Gold hangs +\d+ intents\/s, frame p50 /);
+test("the guards are answered while both Gold engines hang", () => {
+  expect(output).toMatch(/both hang +\d+\/s +p99 /);
   expect(output).not.toContain("no answer");
+});
+
+test("a killed host and a drained one cost no caller an answer", () => {
+  expect(output.match(/callers +0 of \d+ failed/g)).toHaveLength(2);
+  expect(output).toMatch(/status +! gold-2: suspect/);
+});
+
+test("no line of the tour is wider than a terminal of 80 columns", () => {
+  expect(output.split("\n").filter((line) => line.length > 80)).toEqual([]);
 });
 
 test("it writes no colours into a pipe", () => {
   expect(output).not.toContain("\u001b");
 });
 
-test("nothing that it started is left", async () => {
-  const urls = [...output.matchAll(/http:\/\/127\.0\.0\.1:\d+/g)].map(([url]) => url);
-  expect(urls.length).toBeGreaterThanOrEqual(4);
-  const left = await Promise.all(
-    urls.map((url) =>
-      fetch(url).then(
-        () => [url],
-        () => [],
-      ),
-    ),
-  );
-  expect(left.flat()).toEqual([]);
+test("nothing that it started is left", () => {
+  expect(left).toEqual([]);
 });
+
+test("Ctrl-C in the middle of the tour ends everything that was started, as it should", async () => {
+  const mark = crypto.randomUUID();
+  const child = startDev(mark);
+  let told = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of child.stdout) {
+    told += decoder.decode(bytes, { stream: true });
+    if (told.includes("A guard decides")) break;
+  }
+  expect(bearersOf(mark).length).toBeGreaterThanOrEqual(7);
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(0);
+  expect(bearersOf(mark)).toEqual([]);
+}, 30_000);

@@ -357,6 +357,17 @@ test("the control listener breaks and mends, and answers while everything else h
   expect((await health).status).toBe(200);
 });
 
+test("the control listener swaps the model: the old name is unknown from then on, as vLLM says it", async () => {
+  const swap = (body: string) => fetch(`${engine.controlUrl}/control/model`, { method: "POST", body });
+  expect((await swap('{"model":""}')).status).toBe(400);
+  const before = engine.model;
+  expect(await (await swap('{"model":"next"}')).json()).toEqual({ model: "next" });
+  expect(engine.model).toBe("next");
+  expect(await (await fetch(`${engine.url}/v1/models`)).json()).toMatchObject({ data: [{ id: "next" }] });
+  expect((await chat({ model: before })).status).toBe(404);
+  expect(await (await chat({ model: "next", max_tokens: 1 })).json()).toMatchObject({ model: "next" });
+});
+
 test("keepAliveMs closes a connection that idles", async () => {
   await engine.stop();
   engine = await startSimulatedEngine({ keepAliveMs: 20, msPerToken: 0 });
