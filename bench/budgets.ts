@@ -108,6 +108,27 @@ export const measures = {
   "intents-rss-first": { what: "more of it after the first 100,000 entries", unit: "MB", digits: 0 },
   "intents-rss-next": { what: "more of it after the next 100,000 entries", unit: "MB", digits: 0 },
   "hang-return": { what: "healed engine used again after", unit: "s", digits: 2 },
+  "gossip-10-cpu": { what: "gossip with 10 peers, CPU", unit: "% of a core", digits: 2 },
+  "gossip-10-traffic": { what: "the same, both ways", unit: "Mbit/s", digits: 2 },
+  "gossip-10-in": { what: "of that in", unit: "Mbit/s", digits: 2 },
+  "gossip-10-out": { what: "and out", unit: "Mbit/s", digits: 2 },
+  "gossip-10-requests": { what: "the same, requests both ways", unit: "a second", digits: 1 },
+  "gossip-10-connections": { what: "the same, connections", unit: "open", digits: 0 },
+  "gossip-10-memory": { what: "the same, resident memory", unit: "MB more", digits: 0 },
+  "gossip-100-cpu": { what: "gossip with 100 peers, CPU", unit: "% of a core", digits: 2 },
+  "gossip-100-traffic": { what: "the same, both ways", unit: "Mbit/s", digits: 2 },
+  "gossip-100-in": { what: "of that in", unit: "Mbit/s", digits: 2 },
+  "gossip-100-out": { what: "and out", unit: "Mbit/s", digits: 2 },
+  "gossip-100-requests": { what: "the same, requests both ways", unit: "a second", digits: 1 },
+  "gossip-100-connections": { what: "the same, connections", unit: "open", digits: 0 },
+  "gossip-100-memory": { what: "the same, resident memory", unit: "MB more", digits: 0 },
+  "gossip-500-cpu": { what: "gossip with 500 peers, CPU", unit: "% of a core", digits: 2 },
+  "gossip-500-traffic": { what: "the same, both ways", unit: "Mbit/s", digits: 2 },
+  "gossip-500-in": { what: "of that in", unit: "Mbit/s", digits: 2 },
+  "gossip-500-out": { what: "and out", unit: "Mbit/s", digits: 2 },
+  "gossip-500-requests": { what: "the same, requests both ways", unit: "a second", digits: 1 },
+  "gossip-500-connections": { what: "the same, connections", unit: "open", digits: 0 },
+  "gossip-500-memory": { what: "the same, resident memory", unit: "MB more", digits: 0 },
 } as const satisfies Record<string, Measure>;
 
 export interface Budget {
@@ -294,5 +315,28 @@ export const budgets: readonly Budget[] = [
     limit: 16,
     reason:
       "The deadline is 14 ms and the frame 16. 2,000 situations a second that are in no table, and no engine says a word: the default comes in time.",
+  },
+  {
+    measure: "gossip-500-cpu",
+    judge: "plain",
+    bound: "at most",
+    limit: 1,
+    reason:
+      "In the largest fleet that is promised, knowing everybody costs what a handful of chats a second do.",
+  },
+  {
+    measure: "gossip-500-traffic",
+    judge: "plain",
+    bound: "at most",
+    limit: 2,
+    reason: "One part in twelve thousand of what a GPU host's network carries.",
+  },
+  {
+    measure: "gossip-500-requests",
+    judge: "plain",
+    bound: "at most",
+    limit: 17,
+    reason:
+      "Three exchanges every half second and a probe a second, each way, whatever the size of the fleet; and what does not fit into one message.",
   },
 ];

@@ -19,8 +19,8 @@ export function writePage(found: readonly Results[], k6?: K6Summary): string {
   return [
     "# Benchmarks",
     "",
-    "Written by the benches themselves: `bun run bench`, `bench:intents`, `bench:cache` and `bench:hang`. Do not",
-    "edit. The budgets and their reasons are in `bench/budgets.ts`. What is measured side by side does the same job,",
+    "Written by the benches themselves: `bun run bench`, `bench:intents`, `bench:cache`, `bench:hang` and `bench:gossip`.",
+    "Do not edit. The budgets and their reasons are in `bench/budgets.ts`. What is measured side by side does the same job,",
     "one after the other in every round, alone on one core; the engines, which cost next to nothing, and the driver",
     "share the other. Figures are medians over the rounds [least–most]; a ratio or difference is taken inside each",
     "round. tierline runs as it comes: metrics, log to a file, health checks, silence watch. HAProxy and nginx write",
@@ -36,6 +36,7 @@ const titles: Readonly<Record<BenchKind, string>> = {
   intents: "NPC intents",
   hang: "One of two engines hangs",
   "result-cache": "Questions asked before",
+  gossip: "What a fleet costs each of its routers",
 };
 
 function section(results: Results): string[] {

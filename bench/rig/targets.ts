@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly model?: string;
   /** Instead of the built binary: to measure a revision, a flag or the sources. */
   readonly command?: readonly string[];
+  /** tierline's gossip listener, on loopback. */
+  readonly gossipPort?: number;
   /** Of tierline's configuration, beyond listeners and engines. */
   readonly config?: string;
 }
@@ -50,12 +52,13 @@ process.on("exit", () => {
 const recipes: Readonly<Record<TargetName, Recipe>> = {
   // Everything on, as it comes: metrics, log, health checks, silence watch.
   tierline: {
-    async prepare(dir, port, { engines, command, config: more = "" }) {
+    async prepare(dir, port, { engines, command, gossipPort, config: more = "" }) {
       const config = join(dir, "tierline.toml");
       const rows = engines.map(
         (engine) => `[[engine]]\ntier = "silver"\nkind = "vllm"\nurl = "http://127.0.0.1:${engine}"\n`,
       );
-      const head = `[listen]\npublic = "127.0.0.1:${port}"\nadmin = "127.0.0.1:0"\n[state]\ndir = "${dir}/state"\n`;
+      const gossip = gossipPort === undefined ? "" : `gossip = "127.0.0.1:${gossipPort}"\n`;
+      const head = `[listen]\npublic = "127.0.0.1:${port}"\nadmin = "127.0.0.1:0"\n${gossip}[state]\ndir = "${dir}/state"\n`;
       await Bun.write(config, `${head}${rows.join("")}${more}`);
       return [...(command ?? [builtBinary]), "serve", "--config", config];
     },
