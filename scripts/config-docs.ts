@@ -18,7 +18,7 @@ url = "http://127.0.0.1:8000"
 \`\`\`
 
 **Who wins.** Defaults, then the file, then the environment, then flags of \`serve\`. \`tierline print-config\` prints what
-holds, each value with its origin: \`# default\`, \`# file:LINE\`, \`# env NAME\` or \`# flag\`.
+holds, each value with its origin: \`# default\` (\`# default (ec2)\` where EC2 was asked), \`# file:LINE\`, \`# env NAME\` or \`# flag\`.
 
 **Environment.** Each setting outside \`[[engine]]\`, \`[aliases.NAME]\` and \`[intents.archetype.NAME]\` has a variable, named
 below; some have a second one, by a name that is older than tierline, and then \`TIERLINE_…\` wins. Lists are separated by

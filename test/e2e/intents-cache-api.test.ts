@@ -219,6 +219,7 @@ test("clearing takes an archetype, a prefix or all, says how many, and may begin
   await known();
   expect((await post(router, "clear", { cache: "intents", archetype: "guard" })).body).toEqual({
     cleared: 3,
+    told: 0,
   });
   expect((await askOne(url, { ...guard(0.9), deadline_ms: 0 })).source).toBe("default");
   await until("it is known again", async () => (await statsOf(router)).entries === 31);
@@ -226,13 +227,17 @@ test("clearing takes an archetype, a prefix or all, says how many, and may begin
   // 2 and 20 to 29.
   expect((await post(router, "clear", { cache: "intents", prefix: "scout/2" })).body).toEqual({
     cleared: 11,
+    told: 0,
   });
   const left = await askBatch(url, scouts(0, 30, { deadline_ms: 0 }));
   expect(left.filter(({ source }) => source === "fresh").map(({ situation }) => situation)).toEqual(
     Array.from({ length: 20 }, (_, situation) => situation).filter((situation) => situation !== 2),
   );
   await until("they are known again", async () => (await statsOf(router)).entries === 33);
-  expect(await shell(router, "clear", "--cache", "intents", "--reset-stats")).toEqual({ cleared: 33 });
+  expect(await shell(router, "clear", "--cache", "intents", "--reset-stats")).toEqual({
+    cleared: 33,
+    told: 0,
+  });
   expect(await statsOf(router)).toMatchObject({
     entries: 0,
     bytes: 0,

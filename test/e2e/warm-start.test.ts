@@ -120,7 +120,7 @@ describe("after a restart", () => {
       headers: { "content-type": "application/json" },
       body: '{"cache":"results"}',
     });
-    expect(await cleared.json()).toEqual({ cleared: 1 });
+    expect(await cleared.json()).toEqual({ cleared: 1, told: 0 });
     second.signal("SIGKILL");
     await second.exited;
     expect((await ask(await next())).cache).toBe("miss");
