@@ -99,6 +99,7 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     return 1;
   }
   const { listeners } = opened;
+  router.listensAt(listeners.public.url);
   reload = () => {
     notifier.reloading();
     const next = load();

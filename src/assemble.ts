@@ -55,6 +55,8 @@ export interface RouterParts {
 
 export interface Router {
   readonly door: Door;
+  /** The base address of the public listener, once that is open. */
+  listensAt(publicUrl: string): void;
   /** Undefined: the configuration names no fleet. */
   readonly cluster: ClusterLink | undefined;
   /** What outlives the process. */
@@ -207,6 +209,7 @@ export function assemble(
     },
   });
 
+  let publicUrl: string | null = null;
   const lifecycle = createLifecycle();
   const joinCluster = (config: ClusterConfig, listening: string): ClusterLink => {
     const counts = registerGossipGauges(registry, {
@@ -250,6 +253,7 @@ export function assemble(
     misanswered,
     fleet,
     cluster: seen,
+    self: () => ({ public: publicUrl, zone: zone ?? null }),
     caches,
     onCacheCleared,
     lifecycle,
@@ -263,6 +267,9 @@ export function assemble(
 
   return {
     door,
+    listensAt(url) {
+      publicUrl = url;
+    },
     cluster,
     savedCaches: [savedIntents(table, clock), savedResults(results)],
     reconfigure(next) {

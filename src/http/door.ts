@@ -74,6 +74,8 @@ export interface Door {
   readonly misanswered: (endpoint: string) => void;
   readonly fleet: Fleet;
   readonly cluster: DoorCluster;
+  /** Of this host, in a fleet or not. `public`: null until the listener is open. */
+  self(): { readonly public: string | null; readonly zone: string | null };
   /** Undefined: this router has no async lane. */
   readonly desk?: JobDesk;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;

@@ -8,7 +8,8 @@ import type { EndpointState } from "../fleet/endpoint-state.ts";
 import { standingOf } from "../fleet/standing.ts";
 import type { Door, MemberFacts } from "./door.ts";
 
-export interface FleetApiParts extends Pick<Door, "cluster" | "fleet" | "lifecycle" | "caches" | "clock"> {
+export interface FleetApiParts
+  extends Pick<Door, "cluster" | "self" | "fleet" | "lifecycle" | "caches" | "clock"> {
   readonly intents: Pick<Door["intents"], "archetypes">;
 }
 
@@ -16,7 +17,8 @@ export function addFleetApi(app: Hono, door: FleetApiParts): void {
   app.get("/api/fleet", () => Response.json(fleetAnswer(door)));
 }
 
-function fleetAnswer({ cluster, fleet, lifecycle, caches, intents, clock }: FleetApiParts) {
+function fleetAnswer(door: FleetApiParts) {
+  const { cluster, fleet, lifecycle, caches, intents, clock } = door;
   const now = clock.now();
   const { epoch } = intents.archetypes;
   const draining = lifecycle.phase === "draining";
@@ -24,6 +26,8 @@ function fleetAnswer({ cluster, fleet, lifecycle, caches, intents, clock }: Flee
 
   const selfRow = (member: MemberFacts) => ({
     ...memberRow(member, now),
+    // Others reach it by what it advertises; who is in no fleet advertises nothing.
+    ...(member.advert === undefined && door.self()),
     draining,
     intents: { entries: caches.intents.stats().entries, epoch, same_epoch: true },
     tiers: tiers.filter((tier) => fleet.places(tier).local.length > 0),

@@ -48,6 +48,7 @@ function scene(members: readonly Partial<MemberFacts>[] | undefined) {
   const app = new Hono();
   addFleetApi(app, {
     cluster: facts === undefined ? single : { ...single, members: () => facts },
+    self: () => ({ public: "http://127.0.0.1:8010", zone: "a" }),
     fleet,
     lifecycle,
     caches: { intents: scriptedCache({ entries: [cacheEntry("guard/1")] }), results: scriptedCache() },
@@ -89,8 +90,8 @@ describe("GET /api/fleet", () => {
           name: "here",
           state: "alive",
           incarnation: 0,
-          public: null,
-          zone: null,
+          public: "http://127.0.0.1:8010",
+          zone: "a",
           state_age_ms: null,
           news_age_ms: null,
           accused: null,

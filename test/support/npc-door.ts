@@ -58,6 +58,7 @@ export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = 
     misanswered: () => undefined,
     fleet: createFleet([]),
     cluster: alone("gold-1"),
+    self: () => ({ public: "http://127.0.0.1:8010", zone: null }),
     caches: { intents: scriptedCache(), results: scriptedCache() },
     onCacheCleared: () => undefined,
     lifecycle,
