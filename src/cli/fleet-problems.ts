@@ -15,7 +15,8 @@ export interface Problem {
 interface MemberRow {
   readonly kind: string;
   applies(member: Member, self: string): boolean;
-  what(member: Member): string;
+  /** `panic`: suspicion is not believed. */
+  what(member: Member, panic: boolean): string;
 }
 
 const isPresent = ({ state }: Member): boolean => state === "alive" || state === "suspect";
@@ -29,7 +30,8 @@ const memberRows: readonly MemberRow[] = [
   {
     kind: "suspect",
     applies: ({ state }) => state === "suspect",
-    what: (member) => `suspect${since(member)}, so nothing new is sent there${accusation(member)}`,
+    what: (member, panic) =>
+      `suspect${since(member)}${panic ? "" : ", so nothing new is sent there"}${accusation(member)}`,
   },
   {
     kind: "dead",
@@ -82,7 +84,7 @@ export function problemsOf({ self, phase, panic, members }: FleetAnswer): readon
       const those = members.filter((member) => applies(member, self));
       return gathered(
         "hosts",
-        those.map((member) => ({ kind, who: plainText(member.name), what: what(member) })),
+        those.map((member) => ({ kind, who: plainText(member.name), what: what(member, panic) })),
       );
     });
   const said = new Set(members.filter((member) => member.state !== "alive" || member.draining));

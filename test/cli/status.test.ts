@@ -120,6 +120,15 @@ gold-2/vllm              ok      50 %    0/64  *120 ms  *800 ms   closed    gold
     expect((await shown(fleetOf([self], more))).split("\n")[2]).toBe(line);
   });
 
+  test("does not say of a suspect that nothing is sent there while suspicion is not believed", async () => {
+    const suspect = memberOf("f", { state: "suspect", state_age_ms: 2300 });
+    const out = await shown(fleetOf([self, suspect], { panic: true }));
+    expect(out.split("\n").slice(2, 4)).toEqual([
+      "! panic: most peers are suspect or draining, so suspicion is not believed",
+      "! f: suspect for 2.3 s",
+    ]);
+  });
+
   test("of 50 hosts fits 80 columns and 24 lines, with many of one trouble in one line", async () => {
     const peers = Array.from({ length: 49 }, (_, index) => {
       const name = `gold-${index + 2}`;
