@@ -31,7 +31,8 @@ export function createScreen(output: NodeJS.WriteStream): Screen {
   /** How many lines the last redraw left below which nothing has been written since. */
   let drawn = 0;
 
-  const width = (): number => output.columns ?? 80;
+  // A terminal that does not know its size says 0.
+  const width = (): number => output.columns || 80;
   const write = (text: string): void => {
     drawn = 0;
     output.write(text);

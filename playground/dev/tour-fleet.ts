@@ -86,7 +86,7 @@ export const hostDrains: Step = async (house, screen) => {
   const callers = startCallers(gold1.publicUrl, callersPerSecond, () => guard("Act? A: go, B: stay"));
   await Bun.sleep(beforeMs);
   const drainedAt = performance.now();
-  const drained = await gold1.tierline("drain", "--wait");
+  const drained = await gold1.tierline("drain");
   screen.row("drain", drained.lines.at(-1) ?? "");
   await Bun.sleep(beforeMs);
   await callers.stop();

@@ -14,7 +14,8 @@ export function processScreen(): Screen | undefined {
   const { stdin, stdout } = process;
   if (!stdin.isTTY || !stdout.isTTY) return undefined;
   return {
-    size: () => ({ columns: stdout.columns, rows: stdout.rows }),
+    // A terminal that does not know its size says 0.
+    size: () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 }),
     takeOver({ key, resized, ended }) {
       const onData = (data: Buffer): void => key(data.toString());
       let taken = true;

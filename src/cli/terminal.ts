@@ -16,7 +16,8 @@ function write(stream: NodeJS.WriteStream, text: string): void {
 export const terminal: Io = {
   out: (text) => write(process.stdout, text),
   err: (text) => write(process.stderr, text),
-  columns: () => (process.stdout.isTTY ? process.stdout.columns : undefined),
+  // A terminal that does not know its size says 0.
+  columns: () => (process.stdout.isTTY ? process.stdout.columns || undefined : undefined),
   // Only who asks for it touches stdin.
   get screen() {
     return processScreen();
