@@ -32,7 +32,7 @@ const appRule = {
   /** How long readiness waits for engines to say what they serve; one that is down must not hold it up. */
   acquaintMs: 300,
   /** How long it waits for the fleet, so that the first request finds the models of all; a seed that is down must not hold it up. */
-  joinMs: 600,
+  joinMs: 350,
   statusEveryMs: 5000,
 } as const;
 
