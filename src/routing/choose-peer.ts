@@ -40,19 +40,32 @@ export function choosePeer(
   return pressure > farOne.pressure(now) + peerChoiceRule.nearer ? farOne : nearOne;
 }
 
-/** The least pressed of those that only this stands against. */
-export function chooseDespite(
-  exclusion: "suspect" | "joining",
+/** Where nobody is ready: the least pressed of those that only this one thing stands against. */
+export interface Unready {
+  readonly joining: EndpointView | undefined;
+  readonly suspect: EndpointView | undefined;
+}
+
+/** `weigh` is told what stands against each. */
+export function lookOver(
   { near, far }: Places,
   request: RoutingRequest,
   tried: readonly Tried[],
   now: Instant,
-): EndpointView | undefined {
-  let best: EndpointView | undefined;
+  weigh: (peer: EndpointView, exclusion: Exclusion) => void,
+): Unready {
+  const best: { joining: EndpointView | undefined; suspect: EndpointView | undefined } = {
+    joining: undefined,
+    suspect: undefined,
+  };
   for (const peers of [near, far]) {
     for (const peer of peers) {
-      if (whyNot(peer, request, tried, now) !== exclusion) continue;
-      if (best === undefined || peer.pressure(now) < best.pressure(now)) best = peer;
+      const exclusion = whyNot(peer, request, tried, now);
+      if (exclusion === undefined) continue;
+      weigh(peer, exclusion);
+      if (exclusion !== "joining" && exclusion !== "suspect") continue;
+      const other = best[exclusion];
+      if (other === undefined || peer.pressure(now) < other.pressure(now)) best[exclusion] = peer;
     }
   }
   return best;

@@ -10,7 +10,7 @@ import { admissionRule, retryAfterMs, worthWaiting } from "./admission.ts";
 import { byAffinity } from "./affinity.ts";
 import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
-import { chooseDespite, choosePeer } from "./choose-peer.ts";
+import { choosePeer, lookOver } from "./choose-peer.ts";
 import type { AwayReason, Decision, Shed, ShedReason, TryReason } from "./decision.ts";
 import type { Leftover } from "./leftover.ts";
 import { createLeftover } from "./leftover.ts";
@@ -63,25 +63,23 @@ export function route(
     }
 
     if (places.near.length + places.far.length > 0 && !(room !== undefined && isBounced(tried))) {
-      const peer =
-        choosePeer(places, request, tried, now, random) ??
-        chooseDespite("joining", places, request, tried, now);
-      // What is wrong here says more than whose session it is.
-      const wellHere = away === "peer-less-pressed" || away === "not-local";
-      if (peer !== undefined)
+      const toPeer = (peer: EndpointView): Decision => {
+        // What is wrong here says more than whose session it is.
+        const wellHere = away === "peer-less-pressed" || away === "not-local";
         return attempt(peer, tier, session !== undefined && wellHere ? "affinity" : away);
-      // Whoever asks for a share has another answer at hand, and needs nobody who is doubted.
-      if (fleet.panic && request.share === undefined && request.pressureBelow === undefined) {
-        const suspect = chooseDespite("suspect", places, request, tried, now);
-        if (suspect !== undefined) return { do: "try", endpoint: suspect, because: "panic" };
-      }
+      };
+      const peer = choosePeer(places, request, tried, now, random);
+      if (peer !== undefined) return toPeer(peer);
       left ??= createLeftover(request, tried, now);
-      for (const peers of [places.near, places.far]) {
-        for (const endpoint of peers) {
-          const exclusion = whyNot(endpoint, request, tried, now);
-          if (exclusion !== undefined) left.weigh(endpoint, tier, exclusion);
-        }
-      }
+      const { weigh } = left;
+      const { joining, suspect } = lookOver(places, request, tried, now, (unready, exclusion) =>
+        weigh(unready, tier, exclusion),
+      );
+      if (joining !== undefined) return toPeer(joining);
+      // Whoever asks for a share has another answer at hand, and needs nobody who is doubted.
+      const mayDoubt = request.share === undefined && request.pressureBelow === undefined;
+      if (suspect !== undefined && fleet.panic && mayDoubt)
+        return { do: "try", endpoint: suspect, because: "panic" };
     }
     if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs: leftMs };
   }
