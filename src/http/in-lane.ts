@@ -36,7 +36,8 @@ export function laneMsFor(
   return request.stream ? undefined : desk.typicalMs();
 }
 
-export interface ToldInLane {
+/** What a caller is told who gets no engine's answer. */
+export interface Told {
   readonly response: Response;
   /** Undefined: it is no refusal, or nobody is left to read it. */
   readonly code?: ErrorCode;
@@ -48,7 +49,7 @@ export async function inLane(
   headers: Headers,
   { desk, clock }: Pick<Door, "desk" | "clock">,
   callerLeft: Leaving,
-): Promise<ToldInLane> {
+): Promise<Told> {
   const kind = kinds[request.path];
   if (desk === undefined || kind === undefined) throw new Error("deferred, and there is no lane for it");
   // Nothing is accepted for somebody who will not hear of it.
@@ -58,7 +59,7 @@ export async function inLane(
     "x-tierline-because": journey.because,
     "x-tierline-attempts": String(journey.tried.length),
   };
-  const refuse = (code: ErrorCode, message: string, retryAfterMs?: number): ToldInLane => ({
+  const refuse = (code: ErrorCode, message: string, retryAfterMs?: number): Told => ({
     response: errorResponse(code, message, { retryAfterMs, headers: headersHere }),
     code,
   });

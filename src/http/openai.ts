@@ -10,6 +10,7 @@ import { closed } from "./closed.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import { judged, toldToPeer } from "./forwarded.ts";
+import type { Told } from "./in-lane.ts";
 import { inLane } from "./in-lane.ts";
 import { readRequest } from "./read-request.ts";
 import type { RelayEnd } from "./relay-body.ts";
@@ -66,18 +67,14 @@ export async function handleInference(
       done();
       account.finished(request, dispatched, how, status, arrival);
     };
-    if (dispatched.kind === "defer") {
-      const told = await inLane(request, dispatched, raw.headers, door, leaving);
-      const code = isCut ? "draining" : told.code;
-      const response = isCut ? closed("draining") : told.response;
-      finish(code ?? (leaving.aborted ? "left" : "complete"), response.status);
-      response.headers.set("server-timing", timing(dispatched, receivedAt, clock.now()));
-      return labelled(response, code, arrival, door);
-    }
     if (dispatched.kind !== "answer") {
-      const code = isCut ? "draining" : dispatched.kind === "refusal" ? dispatched.code : undefined;
-      const response = isCut ? closed("draining") : refusal(dispatched);
-      finish(code ?? "left", response.status);
+      const told =
+        dispatched.kind === "defer"
+          ? await inLane(request, dispatched, raw.headers, door, leaving)
+          : refusal(dispatched);
+      const { response, code } = isCut ? ({ response: closed("draining"), code: "draining" } as const) : told;
+      const isLeft = dispatched.kind === "gone" || leaving.aborted;
+      finish(code ?? (isLeft ? "left" : "complete"), response.status);
       response.headers.set("server-timing", timing(dispatched, receivedAt, clock.now()));
       return labelled(response, code, arrival, door);
     }
@@ -85,10 +82,7 @@ export async function handleInference(
     const { status, body } = dispatched;
     const headers = answerHeaders(dispatched);
     headers["server-timing"] = timing(dispatched, receivedAt, clock.now());
-    headers["x-request-id"] = id;
-    headers["traceparent"] = trace.own;
-    if (arrival.fromPeer !== undefined) Object.assign(headers, toldToPeer(arrival.fromPeer, door));
-    if (lifecycle.ending) headers["connection"] = "close";
+    addOwn(headers, undefined, arrival, door);
     handedOver = true;
     if (body instanceof Uint8Array) {
       finish("complete", status);
@@ -104,21 +98,24 @@ export async function handleInference(
   }
 }
 
-/** What every answer but an engine's carries. `code`: undefined where nobody is left to read it. */
-function labelled(
-  response: Response,
+/** What every answer carries, an engine's or ours. `code`: undefined where it is no refusal of ours that anybody reads. */
+function addOwn(
+  headers: Record<string, string>,
   code: ErrorCode | undefined,
   { id, trace, fromPeer }: Arrival,
   door: Door,
-): Response {
-  const { headers } = response;
-  headers.set("x-request-id", id);
-  headers.set("traceparent", trace.own);
-  if (fromPeer !== undefined) {
-    for (const [name, value] of Object.entries(toldToPeer(fromPeer, door, code))) headers.set(name, value);
-  }
+): void {
+  headers["x-request-id"] = id;
+  headers["traceparent"] = trace.own;
+  if (fromPeer !== undefined) Object.assign(headers, toldToPeer(fromPeer, door, code));
   // Who comes again comes to a host that stays.
-  if (door.lifecycle.ending) headers.set("connection", "close");
+  if (door.lifecycle.ending) headers["connection"] = "close";
+}
+
+function labelled(response: Response, code: ErrorCode | undefined, arrival: Arrival, door: Door): Response {
+  const own: Record<string, string> = {};
+  addOwn(own, code, arrival, door);
+  for (const [name, value] of Object.entries(own)) response.headers.set(name, value);
   return response;
 }
 
@@ -130,15 +127,15 @@ function whyClosed({ lifecycle, fleet }: Door, { fromPeer }: Arrival): "starting
   return canSend && fromPeer === undefined ? undefined : phase;
 }
 
-function refusal(dispatched: Extract<Dispatched, { kind: "refusal" | "gone" }>): Response {
+function refusal(dispatched: Extract<Dispatched, { kind: "refusal" | "gone" }>): Told {
   // Nobody is there to read it; 499 is what nginx logs for it.
-  if (dispatched.kind === "gone") return new Response(null, { status: 499 });
+  if (dispatched.kind === "gone") return { response: new Response(null, { status: 499 }) };
   const { code, message, retryAfterMs, journey } = dispatched;
   const headers = {
     "x-tierline-because": journey.because,
     "x-tierline-attempts": String(journey.tried.length),
   };
-  return errorResponse(code, message, { retryAfterMs, headers });
+  return { response: errorResponse(code, message, { retryAfterMs, headers }), code };
 }
 
 function answerHeaders({
