@@ -2,7 +2,10 @@
 
 import { z } from "zod";
 import type { Ask, RouterAnswer } from "./ask-router.ts";
+import { withRouter } from "./ask-router.ts";
 import { figures } from "./cache-answers.ts";
+import type { ExitCode, Given, Io } from "./command.ts";
+import { exit, printJson } from "./command.ts";
 
 const ms = z.number().nullable();
 
@@ -67,3 +70,20 @@ export async function look(ask: Ask): Promise<RouterAnswer<Look>> {
     raw: { ...(typeof raw === "object" ? raw : {}), caches: caches.raw },
   };
 }
+
+/** Shows what is known now, as it came or by `show`, or says why nothing is. */
+export const withLook = (
+  given: Given,
+  io: Io,
+  show: (seen: Look, ask: Ask) => Promise<void>,
+): Promise<ExitCode> =>
+  withRouter(given, io, async (ask) => {
+    const seen = await look(ask);
+    if (!seen.ok) {
+      io.err(`${seen.why}.\n`);
+      return exit.failed;
+    }
+    if (given.has("json")) printJson(io, seen.raw);
+    else await show(seen.value, ask);
+    return exit.ok;
+  });

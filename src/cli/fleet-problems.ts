@@ -3,7 +3,7 @@
 import type { Endpoint, FleetAnswer, Member } from "./fleet-answers.ts";
 import { durationText, plainText } from "./table.ts";
 
-export interface Problem {
+interface Problem {
   /** In one word or two, for counting. */
   readonly kind: string;
   /** How many have it. */
@@ -78,7 +78,7 @@ const laterRows: readonly MemberRow[] = [
 const eachMost = 2;
 const namedMost = 4;
 
-export function problemsOf({ self, phase, panic, members }: FleetAnswer): readonly Problem[] {
+function problemsOf({ self, phase, panic, members }: FleetAnswer): readonly Problem[] {
   const found = (rows: readonly MemberRow[]): Problem[] =>
     rows.flatMap(({ kind, applies, what }) => {
       const those = members.filter((member) => applies(member, self));
@@ -139,8 +139,16 @@ function troubleOf(endpoint: Endpoint): readonly Single[] {
   return [{ kind: "breaker-open", who, what: "breaker open for some of its models" }];
 }
 
+/** A line for each of the first, the worst, and one for all others. */
+export function problemLines(fleet: FleetAnswer, most: number): string[] {
+  const problems = problemsOf(fleet);
+  const rest = problems.slice(most);
+  const lines = problems.slice(0, most).map(({ who, what }) => `! ${who}: ${what}`);
+  return rest.length === 0 ? lines : [...lines, `! ${restText(rest)}`];
+}
+
 /** `and 44 more: 40 dead, 4 draining`. */
-export function restText(rest: readonly Problem[]): string {
+function restText(rest: readonly Problem[]): string {
   const sum = (all: readonly Problem[]): number => all.reduce((count, each) => count + each.count, 0);
   const kinds = Map.groupBy(rest, ({ kind }) => kind)
     .entries()

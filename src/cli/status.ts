@@ -1,11 +1,10 @@
 // `tierline status`: this host and its peers on one screen, and first what is wrong.
 
-import { withRouter } from "./ask-router.ts";
 import type { Command } from "./command.ts";
-import { exit, jsonOption, printJson } from "./command.ts";
+import { jsonOption } from "./command.ts";
 import type { Look } from "./fleet-answers.ts";
-import { look } from "./fleet-answers.ts";
-import { problemsOf, restText } from "./fleet-problems.ts";
+import { withLook } from "./fleet-answers.ts";
+import { problemLines } from "./fleet-problems.ts";
 import { byPressure, cacheWords, columns, fleetLine, marksText, rowsOf, tierRows } from "./fleet-tables.ts";
 import { routerOptions } from "./router.ts";
 import { fittedTable, wrappedText } from "./table.ts";
@@ -18,17 +17,7 @@ export const status: Command = {
   about: "Show this host and its peers on one screen, and first what is wrong",
   options: { ...routerOptions, json: jsonOption },
   example: "status",
-  run: (given, io) =>
-    withRouter(given, io, async (ask) => {
-      const seen = await look(ask);
-      if (!seen.ok) {
-        io.err(`${seen.why}.\n`);
-        return exit.failed;
-      }
-      if (given.has("json")) printJson(io, seen.raw);
-      else io.out(statusText(seen.value, io.columns()));
-      return exit.ok;
-    }),
+  run: (given, io) => withLook(given, io, async (seen) => io.out(statusText(seen, io.columns()))),
 };
 
 const { endpoint, tier, state, pressure, used, p50, p99, breaker } = columns;
@@ -46,10 +35,7 @@ function statusText({ fleet, caches }: Look, width: number | undefined): string 
 }
 
 function wrongText(fleet: Look["fleet"], width: number | undefined): string {
-  const problems = problemsOf(fleet);
-  const rest = problems.slice(statusRule.problemsMost);
-  const lines = problems.slice(0, statusRule.problemsMost).map(({ who, what }) => `! ${who}: ${what}`);
-  if (rest.length > 0) lines.push(`! ${restText(rest)}`);
+  const lines = problemLines(fleet, statusRule.problemsMost);
   return lines.map((line) => `${wrappedText(line, width)}\n`).join("");
 }
 

@@ -1,12 +1,10 @@
 // `tierline top`: the endpoints of the whole fleet by pressure, anew every second until q.
 
 import type { Ask } from "./ask-router.ts";
-import { withRouter } from "./ask-router.ts";
 import type { Command, Io, Screen } from "./command.ts";
-import { exit, printJson } from "./command.ts";
 import type { Endpoint, Look } from "./fleet-answers.ts";
-import { look } from "./fleet-answers.ts";
-import { problemsOf, restText } from "./fleet-problems.ts";
+import { look, withLook } from "./fleet-answers.ts";
+import { problemLines } from "./fleet-problems.ts";
 import type { Column } from "./fleet-tables.ts";
 import { byPressure, cacheWords, columns, fleetLine, marksText, rowsOf, tierRows } from "./fleet-tables.ts";
 import { routerOptions } from "./router.ts";
@@ -29,17 +27,10 @@ export const top: Command = {
   },
   example: "top --once",
   run: (given, io) =>
-    withRouter(given, io, async (ask) => {
-      const first = await look(ask);
-      if (!first.ok) {
-        io.err(`${first.why}.\n`);
-        return exit.failed;
-      }
-      if (given.has("json")) printJson(io, first.raw);
-      else if (given.has("once") || io.screen === undefined)
-        io.out(`${frameOf(first.value, { columns: io.columns() }).join("\n")}\n`);
-      else await watch(ask, first.value, io, io.screen);
-      return exit.ok;
+    withLook(given, io, async (first, ask) => {
+      if (given.has("once") || io.screen === undefined)
+        io.out(`${frameOf(first, { columns: io.columns() }).join("\n")}\n`);
+      else await watch(ask, first, io, io.screen);
     }),
 };
 
@@ -57,8 +48,6 @@ interface Around {
 }
 
 function frameOf({ fleet, caches }: Look, { columns: width, rows, rates, alarm, foot }: Around): string[] {
-  const problems = problemsOf(fleet);
-  const rest = problems.slice(topRule.problemsMost);
   const [, ...tiers] = tierRows(fleet);
   const head = [
     ...(alarm === undefined ? [] : [`! ${alarm}`]),
@@ -67,8 +56,7 @@ function frameOf({ fleet, caches }: Look, { columns: width, rows, rates, alarm, 
       ...tiers.map(([tier, , , used, share]) => `${tier} ${used}, ${share}`),
       `hits: ${cacheWords(caches).join(", ")}`,
     ].join("; "),
-    ...problems.slice(0, topRule.problemsMost).map(({ who, what }) => `! ${who}: ${what}`),
-    ...(rest.length === 0 ? [] : [`! ${restText(rest)}`]),
+    ...problemLines(fleet, topRule.problemsMost),
     "",
   ];
   const endpoints = byPressure(fleet);
