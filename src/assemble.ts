@@ -109,12 +109,12 @@ export function assemble(
 
   /** Of any endpoint; read with every request. */
   let mostSlots = 1;
-  const measure = (): void => {
+  const takeStock = (): void => {
     mostSlots = fleet.endpoints.reduce((most, { spec }) => Math.max(most, spec.slots), 1);
+    labels.sweep();
   };
 
   const linkEngines = (): void => {
-    measure();
     const wanted = new Set<EndpointState>();
     for (const config of loaded.config.engines) {
       const endpoint = fleet.named(endpointName(loaded.config, config.name));
@@ -131,14 +131,14 @@ export function assemble(
       // Whoever waits there has no other watch over it any more.
       evacuation.evacuate(endpoint);
     }
+    takeStock();
   };
 
   /** Undefined: this router is in no fleet. */
   let peerLinks: PeerLinks | undefined;
   const linkPeers = (dead: boolean): void => {
-    measure();
     for (const gone of peerLinks?.sync(fleet.peers, dead) ?? []) evacuation.evacuate(gone);
-    labels.sweep();
+    takeStock();
   };
 
   const linkedAs = (endpoint: EndpointState): LinkedEndpoint | undefined =>
@@ -280,7 +280,6 @@ export function assemble(
       settings = settingsOf(next.config);
       fleet.reconfigure(membersOf(next.config));
       linkEngines();
-      labels.sweep();
       const intentsNext = next.config.intents;
       if (!isDeepStrictEqual(intentsBefore, intentsNext)) {
         const { maxEntries, maxBytes } = table.settings();

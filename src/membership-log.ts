@@ -14,28 +14,25 @@ export function logMembership(log: Log, event: MembershipEvent): void {
   if (line !== undefined) log[line.level](line.fields, line.message);
 }
 
+/** Of what is said in words alone. */
+const plain = {
+  joined: "a router has joined the fleet",
+  restarted: "a router has restarted",
+  refuted: "a router is alive after all, and is used again",
+  left: "a router has left the fleet, of its own will",
+  forgotten: "a router that is gone is forgotten",
+} as const;
+
 export function membershipLine(event: MembershipEvent): Line | undefined {
   switch (event.kind) {
     case "updated":
       return undefined;
     case "joined":
-      return { level: "info", message: "a router has joined the fleet", fields: fieldsOf(event.member) };
     case "restarted":
-      return { level: "info", message: "a router has restarted", fields: fieldsOf(event.member) };
     case "refuted":
-      return {
-        level: "info",
-        message: "a router is alive after all, and is used again",
-        fields: fieldsOf(event.member),
-      };
     case "left":
-      return {
-        level: "info",
-        message: "a router has left the fleet, of its own will",
-        fields: fieldsOf(event.member),
-      };
     case "forgotten":
-      return { level: "info", message: "a router that is gone is forgotten", fields: fieldsOf(event.member) };
+      return { level: "info", message: plain[event.kind], fields: fieldsOf(event.member) };
     case "suspected": {
       const { member, by, why } = event;
       return {

@@ -1,7 +1,8 @@
 // One question to an engine and its whole answer, bounded in bytes and time. How it failed is a value.
 
 import type { Clock } from "../base/clock.ts";
-import type { WireBody, WireClient, WireResponse } from "../wire/client.ts";
+import type { WireClient, WireResponse } from "../wire/client.ts";
+import { readAtMost } from "../wire/read-at-most.ts";
 import { WireError } from "../wire/wire-error.ts";
 
 export interface Question {
@@ -55,11 +56,12 @@ export function createAsk(
     signal.addEventListener("abort", abort, { once: true });
     try {
       const response = await exchange.response;
-      const text = await readText(response.body);
-      if (text === undefined) exchange.cancel();
-      return text === undefined || !isEngines(response)
+      // Longer than anybody has use for.
+      const whole = await readAtMost(response.body, answerLimitBytes);
+      if (whole === undefined) exchange.cancel();
+      return whole === undefined || !isEngines(response)
         ? { failed: "refused" }
-        : { status: response.status, body: text };
+        : { status: response.status, body: new TextDecoder().decode(whole) };
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       if (late) return { failed: "silent" };
@@ -69,17 +71,4 @@ export function createAsk(
       signal.removeEventListener("abort", abort);
     }
   };
-}
-
-/** Undefined when it is longer than anybody has use for. */
-async function readText(body: WireBody): Promise<string | undefined> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
-    bytes += chunk.byteLength;
-    if (bytes > answerLimitBytes) return undefined;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

@@ -11,6 +11,7 @@ import { tiers } from "./endpoint.ts";
 import type { EndpointState } from "./endpoint-state.ts";
 import type { EngineState, Load } from "./load.ts";
 import { engineStates, isCount, isTime, loadOf } from "./load.ts";
+import { breaksForAll } from "./standing.ts";
 
 export const advertRule = {
   /** A reader of this version or a later one understands it; what it does not know it passes over. */
@@ -132,10 +133,7 @@ const wireClearing = ({ serial, clearing }: ToldClearing): WireClearing => [
 function stateOf(endpoint: EndpointState, now: Instant): EngineState {
   if (endpoint.health === "unhealthy") return "unhealthy";
   if (endpoint.silent) return "silent";
-  const { models = [] } = endpoint;
-  // One model that fails is no reason to leave the others.
-  const open = models.length > 0 && models.every((model) => !endpoint.breakerAdmits(model, now));
-  return open ? "open" : "ok";
+  return breaksForAll(endpoint, now) ? "open" : "ok";
 }
 
 /** Undefined where it is no advert that we understand; an engine that we cannot read costs only itself. */

@@ -17,6 +17,10 @@ export type Standing =
   | "pushed-back"
   | "full";
 
+/** One model that fails is no reason to leave the others. */
+export const breaksForAll = ({ models = [], breakerAdmits }: EndpointView, now: Instant): boolean =>
+  models.length > 0 && models.every((model) => !breakerAdmits(model, now));
+
 /** The worst of all that stands against it; what concerns its whole host comes first. */
 export function standingOf(endpoint: EndpointView, now: Instant): Standing {
   const { peer, models = [], spec, inflight } = endpoint;
@@ -27,8 +31,7 @@ export function standingOf(endpoint: EndpointView, now: Instant): Standing {
   if (models.length === 0) return "models-unknown";
   if (endpoint.silent) return "silent";
   if (endpoint.barred(now)) return "barred";
-  // One model that fails is no reason to leave the others.
-  if (models.every((model) => !endpoint.breakerAdmits(model, now))) return "breaker-open";
+  if (breaksForAll(endpoint, now)) return "breaker-open";
   if (endpoint.pushedBack(now)) return "pushed-back";
   const free = peer === undefined ? spec.slots - inflight : peer.freeSlots(now);
   return free < 1 ? "full" : "ok";
