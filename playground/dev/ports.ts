@@ -15,13 +15,15 @@ export function fleetPorts(hosts: number): FleetPorts {
   });
   if (usual.flatMap(Object.values<number>).every(isFree)) return { usual: true, ports: usual };
   const given = new Set<number>();
-  const ports = usual.map(() => ({
-    public: freePort(given),
-    admin: freePort(given),
-    gossip: freePort(given),
-  }));
-  return { usual: false, ports };
+  return { usual: false, ports: usual.map(() => freePorts(given)) };
 }
+
+/** `given`: those that others have; what is answered is added. */
+export const freePorts = (given: Set<number>): HostPorts => ({
+  public: freePort(given),
+  admin: freePort(given),
+  gossip: freePort(given),
+});
 
 /** Below what systems give out by themselves, so that nobody's connection has it while its host is away. */
 function freePort(given: Set<number>): number {

@@ -10,22 +10,15 @@ import { openai } from "../../src/engines/openai.ts";
 import { peer } from "../../src/engines/peer.ts";
 import { vllm } from "../../src/engines/vllm.ts";
 import type { Script, ScriptedAsk } from "../support/scripted-ask.ts";
-import { scriptedAsk } from "../support/scripted-ask.ts";
+import { exceptFrom, gaps, ok, refused, scriptedAsk, tokens } from "../support/scripted-ask.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const tiny: Asked = { path: "/v1/completions", model: "tiny" };
-const refused: Answer = { failed: "refused" };
-const ok = (body = ""): Answer => ({ status: 200, body });
-const tokens = (count: number): Answer => ok(`vllm:generation_tokens_total{engine="0"} ${count}\n`);
 
 const well = ({ path }: Question): Answer => (path === "/metrics" ? tokens(7) : ok());
 
-/** A well engine but for some paths. */
-const except =
-  (others: Record<string, Script>): Script =>
-  (question) =>
-    others[question.path]?.(question) ?? well(question);
+const except = exceptFrom(well);
 
 interface Scene {
   readonly clock: VirtualClock;
@@ -56,9 +49,6 @@ function scene(script: Script = well, dialect: LookoutParts["dialect"] = vllm): 
     asked: (path) => engine.asked.filter((question) => question.path === path).map(({ at }) => at - start),
   };
 }
-
-const gaps = (instants: readonly number[]): number[] =>
-  instants.slice(1).map((instant, index) => instant - (instants[index] ?? 0));
 
 describe("a look", () => {
   const question = "/v1/completions";

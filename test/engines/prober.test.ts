@@ -9,15 +9,12 @@ import type { Lookout } from "../../src/engines/lookout.ts";
 import { proberRule, startProber } from "../../src/engines/prober.ts";
 import { vllm } from "../../src/engines/vllm.ts";
 import type { Script, ScriptedAsk } from "../support/scripted-ask.ts";
-import { scriptedAsk } from "../support/scripted-ask.ts";
+import { exceptFrom, gaps, ok, refused, scriptedAsk, tokens } from "../support/scripted-ask.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const tiny: Asked = { path: "/v1/completions", model: "tiny" };
-const refused: Answer = { failed: "refused" };
-const ok = (body = ""): Answer => ({ status: 200, body });
 const models = (...ids: string[]): Answer => ok(JSON.stringify({ data: ids.map((id) => ({ id })) }));
-const tokens = (count: number): Answer => ok(`vllm:generation_tokens_total{engine="0"} ${count}\n`);
 
 const well = ({ path }: Question): Answer => {
   if (path === "/v1/models") return models("tiny");
@@ -25,11 +22,7 @@ const well = ({ path }: Question): Answer => {
   return ok();
 };
 
-/** A well engine but for some paths. */
-const except =
-  (others: Record<string, Script>): Script =>
-  (question) =>
-    others[question.path]?.(question) ?? well(question);
+const except = exceptFrom(well);
 
 interface Scene {
   readonly clock: VirtualClock;
@@ -71,9 +64,6 @@ function scene(script: Script = well, dialect = vllm): Scene {
     asked: (path) => engine.asked.filter((question) => question.path === path).map(({ at }) => at - start),
   };
 }
-
-const gaps = (instants: readonly number[]): number[] =>
-  instants.slice(1).map((instant, index) => instant - (instants[index] ?? 0));
 
 describe("the beats", () => {
   test("ask for health, models and figures at once, before any time has passed", async () => {

@@ -5,6 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { linesOf } from "../../playground/dev/decoded.ts";
+import { freePorts } from "../../playground/dev/ports.ts";
 import type { Fault } from "../../playground/simulated/faults.ts";
 import { messages, until } from "./chat.ts";
 import type { CallerAnswer, CallerAsk } from "./fleet-caller.ts";
@@ -233,7 +235,8 @@ const apart = (place: Place): Spot => ({
   controlPort: ports.control,
 });
 
-const loopbackPorts = (): Spot["ports"] => ({ public: freePort(), admin: freePort(), gossip: freePort() });
+const given = new Set<number>();
+const loopbackPorts = (): Spot["ports"] => freePorts(given);
 
 function onLoopback(): Spot {
   return {
@@ -245,23 +248,6 @@ function onLoopback(): Spot {
     enginePort: 0,
     controlPort: 0,
   };
-}
-
-const given = new Set<number>();
-
-/** Below what the system gives out by itself, so that nobody's connection has it when its host starts again. */
-function freePort(): number {
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 18_000);
-    if (given.has(port)) continue;
-    try {
-      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
-    } catch {
-      continue;
-    }
-    given.add(port);
-    return port;
-  }
 }
 
 interface Host extends FleetHost {
@@ -508,15 +494,4 @@ function startHelper(file: string, behind: readonly string[], ask: unknown) {
     env: { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "8192" },
   });
   return { child, lines: linesOf(child.stdout) };
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  return undefined;
 }

@@ -54,3 +54,19 @@ export function scriptedAsk(clock: Clock, script: Script): ScriptedAsk {
   };
   return scripted;
 }
+
+export const refused: Answer = { failed: "refused" };
+export const ok = (body = ""): Answer => ({ status: 200, body });
+/** The figures of a vLLM that has generated so many. */
+export const tokens = (count: number): Answer => ok(`vllm:generation_tokens_total{engine="0"} ${count}\n`);
+
+/** As `well`, but for some paths. */
+export const exceptFrom =
+  (well: Script) =>
+  (others: Record<string, Script>): Script =>
+  (question) =>
+    others[question.path]?.(question) ?? well(question);
+
+/** The milliseconds between one instant and the next. */
+export const gaps = (instants: readonly number[]): number[] =>
+  instants.slice(1).map((instant, index) => instant - (instants[index] ?? 0));

@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { linesOf } from "../../playground/dev/decoded.ts";
 
 export const binary = join(import.meta.dir, "../../dist/tierline");
 
@@ -77,10 +78,12 @@ export async function startTierline({
     changed.resolve();
     changed = Promise.withResolvers();
   };
-  const reading = readLines(child.stdout, (line) => {
-    log.push(parseLine(line));
-    grew();
-  });
+  const reading = (async () => {
+    for await (const line of linesOf(child.stdout)) {
+      log.push(parseLine(line));
+      grew();
+    }
+  })();
   const complaining = (async () => {
     const decoder = new TextDecoder();
     for await (const bytes of child.stderr) stderr += decoder.decode(bytes, { stream: true });
@@ -150,16 +153,6 @@ ${listen}
 [state]
 dir = ${JSON.stringify(join(dir, "state"))}
 `;
-}
-
-async function readLines(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) take(line);
-  }
 }
 
 function parseLine(line: string): LogLine {
