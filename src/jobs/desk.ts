@@ -5,20 +5,22 @@ import type { CacheControl, CacheSettings } from "../base/cache-control.ts";
 import { canonicalJson } from "../base/canonical-json.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
-import type { ErrorCode } from "../base/error-codes.ts";
 import type { Random } from "../base/random.ts";
 import { createTtlLru } from "../base/ttl-lru.ts";
 import type { Reuse } from "../dispatch/reuse.ts";
 import { retryAfterMs } from "../routing/admission.ts";
+import type { DeskRefusal } from "./desk-refusal.ts";
+import { alreadyEnded, mismatch, notFound, storeRefusal, storeRetryMs } from "./desk-refusal.ts";
+import { inTime } from "./in-time.ts";
 import type { Job, JobKind, JobStatus } from "./job.ts";
 import { isEnd } from "./job.ts";
 import { readJobId } from "./job-id.ts";
-import type { Claimed } from "./key-claims.ts";
+import type { JobKeeping } from "./keeping.ts";
 import type { Lane } from "./lane.ts";
-import type { Manifests } from "./manifests.ts";
 import { named } from "./named.ts";
 import type { JobRunner } from "./runner.ts";
-import type { Accepted, Idempotency, JobStore, NewJob } from "./store.ts";
+import { createSecuring, secureMostMs } from "./secure.ts";
+import type { Accepted, JobStore } from "./store.ts";
 import type { Trouble } from "./trouble.ts";
 
 export const deskRule = {
@@ -27,10 +29,8 @@ export const deskRule = {
   ttlMsUsual: 3_600_000,
   /** Callers that wait for an end, all together; whoever comes on top is told at once how things stand. */
   waitersMost: 10_000,
-  /** Of S3, before a job is accepted; its caller is waiting. */
-  keepMostMs: 5_000,
-  /** What a caller is told to wait where the store takes nothing. */
-  retryAfterMs: 5_000,
+  /** Of S3, where it is asked for a job that is not here; its caller is waiting. */
+  seekMostMs: 5_000,
   /** An entry is a hash and an id, and what a map needs for them. */
   keptBytes: 512,
 } as const;
@@ -56,14 +56,10 @@ export interface SeenJob {
   readonly result: Uint8Array | undefined;
 }
 
-export interface DeskRefusal {
-  readonly kind: "refused";
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly retryAfterMs?: number;
-}
-
-/** The job is another host's to answer for. */
+/**
+ * The job is another host's to answer for. `member`: who has it, or who named it; this host itself where it has lost the
+ * job, or forgotten it, and only S3 may know.
+ */
 export interface Elsewhere {
   readonly kind: "elsewhere";
   readonly id: string;
@@ -106,16 +102,14 @@ export interface JobDesk {
   /** As `get`, when the job has ended, the time is over or the caller has left. */
   wait(id: string, caller: string | undefined, waitMs: number, callerLeft: Leaving): Promise<FoundJob>;
   list(caller: string | undefined, wanted: JobsWanted): ListedJobs;
-  cancel(id: string, caller: string | undefined): FoundJob;
+  cancel(id: string, caller: string | undefined): Promise<FoundJob>;
+  /**
+   * What S3 knows of a job whose host cannot be asked, and that is not in the store here. `elsewhere`: that member has it
+   * and is alive. Absent where S3 knows of no jobs.
+   */
+  seek?(id: string, caller: string | undefined, signal: AbortSignal): Promise<FoundJob>;
   /** Which results are given again, by the keys of what was asked. */
   readonly kept: CacheControl;
-}
-
-/** What makes jobs outlive this host. */
-export interface JobKeeping {
-  /** An idempotency key, for the whole fleet. */
-  claim(idempotency: Idempotency, id: string, signal: AbortSignal): Promise<Claimed>;
-  readonly manifests: Pick<Manifests, "keep" | "close">;
 }
 
 export interface DeskParts {
@@ -153,6 +147,17 @@ export function createJobDesk(parts: DeskParts): JobDesk {
     return "code" in seen ? seen : { kind, ...seen };
   };
 
+  const secure =
+    keeping &&
+    createSecuring({
+      member,
+      store,
+      keeping,
+      outputKey: (job) => runner.outputKey(job),
+      clock,
+      random,
+    });
+
   /** A job that is somebody else's is not there at all. */
   const look = (
     id: string,
@@ -163,14 +168,28 @@ export function createJobDesk(parts: DeskParts): JobDesk {
     if (found.value?.owner === (caller ?? null)) return { kind: "row", job: found.value };
     // What was adopted from another host is in the store under the name that it was given there.
     const owner = found.value === undefined ? readJobId(id)?.member : undefined;
-    if (owner !== undefined && owner !== member) return { kind: "elsewhere", id, member: owner };
-    return { kind: "refused", code: "job_not_found", message: notFound };
+    const isElsewhere = owner !== undefined && (owner !== member || keeping !== undefined);
+    return isElsewhere ? { kind: "elsewhere", id, member: owner } : notFound;
   };
 
   const get = (id: string, caller: string | undefined): FoundJob => {
     const seen = look(id, caller);
     return seen.kind === "row" ? as("found", seen.job) : seen;
   };
+
+  const seek = async (
+    { seek: ask }: JobKeeping,
+    id: string,
+    caller: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundJob> => {
+    const sought = await inTime(clock, deskRule.seekMostMs, signal, (both) => ask(id, caller, both));
+    return sought.kind === "held" ? { kind: "elsewhere", id, member: sought.member } : sought;
+  };
+
+  /** Of a job that had a row a moment ago: another host has taken it over. */
+  const afterLoss = (id: string, caller: string | undefined): FoundJob | Promise<FoundJob> =>
+    keeping === undefined ? notFound : seek(keeping, id, caller, undefined);
 
   /** The result of an order that asked the same, and was done moments ago. */
   const again = (key: string, caller: string | undefined) => {
@@ -187,47 +206,6 @@ export function createJobDesk(parts: DeskParts): JobDesk {
     });
   };
 
-  /** What S3 must hold before anybody may be told that the job is accepted. */
-  const secure = async (
-    job: NewJob,
-    idempotency: Idempotency | undefined,
-    { claim, manifests }: JobKeeping,
-    signal: AbortSignal,
-  ): Promise<{ readonly kind: "secured"; readonly id: string } | Elsewhere | DeskRefusal> => {
-    let { id } = job;
-    if (idempotency !== undefined) {
-      const claimed = await claim(idempotency, id, signal);
-      if (claimed.kind === "mismatch") return mismatch;
-      if (claimed.kind === "trouble") return notSecured(claimed.why, random);
-      if (claimed.kind === "same") {
-        const owner = readJobId(claimed.id)?.member;
-        if (owner !== undefined && owner !== member)
-          return { kind: "elsewhere", id: claimed.id, member: owner };
-        // Ours, and perhaps never accepted: we may have crashed in between.
-        ({ id } = claimed);
-        const before = store.get(id);
-        if (before.kind === "unavailable") return unavailable(before.trouble);
-        if (before.value !== undefined) return { kind: "secured", id };
-      }
-    }
-    const outcome = await manifests.keep({ ...job, id, outputKey: runner.outputKey({ ...job, id }) }, signal);
-    return outcome.kind === "trouble" ? notSecured(outcome.why, random) : { kind: "secured", id };
-  };
-
-  const secureInTime = async (
-    job: NewJob,
-    idempotency: Idempotency | undefined,
-    securing: JobKeeping,
-  ): Promise<Awaited<ReturnType<typeof secure>>> => {
-    const cut = new AbortController();
-    const stopTimer = clock.after(deskRule.keepMostMs, () => cut.abort());
-    try {
-      return await secure(job, idempotency, securing, cut.signal);
-    } finally {
-      stopTimer();
-    }
-  };
-
   const answer = (accepted: Accepted): Ordered => {
     switch (accepted.kind) {
       case "stored":
@@ -241,7 +219,7 @@ export function createJobDesk(parts: DeskParts): JobDesk {
           kind: "refused",
           code: "tier_overloaded",
           message: `${accepted.limit} jobs are waiting here, which is as many as may. Try again later, or raise jobs.max_queued.`,
-          retryAfterMs: retryAfterMs(lane.typicalMs() ?? deskRule.retryAfterMs, random),
+          retryAfterMs: retryAfterMs(lane.typicalMs() ?? storeRetryMs, random),
         };
       case "unavailable":
         return unavailable(accepted.trouble);
@@ -281,18 +259,19 @@ export function createJobDesk(parts: DeskParts): JobDesk {
       const owner = caller ?? null;
       const fresh = { id: parts.newId(), owner, kind, model, ttlMs, acceptedAtMs: clock.wallMs(), request };
       let { id } = fresh;
-      if (keeping !== undefined) {
-        const job = { ...fresh, outputKey: runner.outputKey(fresh) };
-        const secured = await secureInTime(job, idempotency, keeping);
+      if (secure !== undefined) {
+        const secured = await secure(fresh, idempotency);
         if (secured.kind !== "secured") return secured;
         ({ id } = secured);
       }
       const accepted = lane.accept({ ...fresh, id }, idempotency);
       if (accepted.kind === "stored") {
         if (key !== undefined) keepWhenDone(key, id);
-      } else if (keeping !== undefined && id === fresh.id) {
+      } else if (keeping !== undefined && id === fresh.id && !("job" in accepted && accepted.job.id === id)) {
         // Nobody was told of it, so nobody need adopt it. Where this fails a peer may do work that nobody asks for.
-        void keeping.manifests.close(id, { state: "cancelled" }, AbortSignal.timeout(deskRule.keepMostMs));
+        void inTime(clock, secureMostMs, undefined, (signal) =>
+          keeping.manifests.close(id, { state: "cancelled" }, signal),
+        );
       }
       return answer(accepted);
     },
@@ -317,7 +296,8 @@ export function createJobDesk(parts: DeskParts): JobDesk {
         callerLeft.addEventListener("abort", done);
       });
       waiters -= 1;
-      return get(id, caller);
+      const now = get(id, caller);
+      return now.kind === "elsewhere" ? afterLoss(id, caller) : now;
     },
 
     list(caller, { status, after, limit }) {
@@ -330,48 +310,35 @@ export function createJobDesk(parts: DeskParts): JobDesk {
       return found.kind === "found" ? { kind: "listed", ...found.value } : unavailable(found.trouble);
     },
 
-    cancel(id, caller) {
+    async cancel(id, caller) {
       const seen = look(id, caller);
       if (seen.kind !== "row") return seen;
-      const moved = lane.cancel(id);
-      switch (moved.kind) {
+      const cancelled = await lane.cancel(id);
+      switch (cancelled.kind) {
         case "moved":
-          return as("found", moved.job);
+          return as("found", cancelled.job);
         case "refused":
-          return moved.job === undefined
-            ? { kind: "refused", code: "job_not_found", message: notFound }
-            : { kind: "refused", code: "job_ended", message: "The job has ended and cannot be cancelled." };
+          return cancelled.job === undefined ? notFound : alreadyEnded;
         case "unavailable":
-          return unavailable(moved.trouble);
+          return unavailable(cancelled.trouble);
+        case "lost":
+          return { kind: "elsewhere", id, member: cancelled.member };
+        case "not-now":
+          return storeRefusal(
+            `The job could not be cancelled, and goes on. Try again. ${cancelled.why}`,
+            random,
+          );
       }
     },
+
+    ...(keeping !== undefined && {
+      seek: (id: string, caller: string | undefined, signal: AbortSignal) =>
+        seek(keeping, id, caller, signal),
+    }),
 
     kept,
   };
 }
-
-const notFound =
-  "There is no such job, or it was forgotten some time after its end, or it is another caller's.";
-
-const mismatch: DeskRefusal = {
-  kind: "refused",
-  code: "idempotency_mismatch",
-  message:
-    "This Idempotency-Key came with another request before. Repeat that request as it was, or take a new key.",
-};
-
-const storeRefusal = (message: string, random: Random): DeskRefusal => ({
-  kind: "refused",
-  code: "job_store_unavailable",
-  message,
-  retryAfterMs: retryAfterMs(deskRule.retryAfterMs, random),
-});
-
-const notSecured = (why: string, random: Random): DeskRefusal =>
-  storeRefusal(
-    `The job could not be put where it would survive the loss of this host, so it was not accepted. ${why}`,
-    random,
-  );
 
 /** The caller's own bytes count: another spelling is another request. */
 const hashOf = ({ kind, ttlMs, request }: JobOrder): string =>
@@ -405,7 +372,7 @@ export function createClosedDesk(
     get: refuse,
     wait: () => Promise.resolve(refuse()),
     list: refuse,
-    cancel: refuse,
+    cancel: () => Promise.resolve(refuse()),
     kept: createTtlLru<string>(resultCache, clock.now),
   };
 }

@@ -21,13 +21,14 @@ export type JobState = (typeof jobStates)[number];
 const ends = ["failed", "expired", "cancelled", "poisoned"] as const;
 
 /**
- * Back to `accepted`: it was surely not, or not to its end, taken. `submitting` again: a fresh attempt after a crash.
+ * Back to `accepted`: it was surely not, or not to its end, taken; one that had begun has made room, or whoever did it
+ * broke. `submitting` again: a fresh attempt after a crash.
  * `done` from `accepted`: an earlier attempt that was thought lost has left its result after all.
  */
 const moves: Readonly<Record<JobState, readonly JobState[]>> = {
   accepted: ["submitting", "done", ...ends],
   submitting: ["submitting", "accepted", "submitted", "done", ...ends],
-  submitted: ["submitting", "done", ...ends],
+  submitted: ["submitting", "accepted", "done", ...ends],
   done: [],
   failed: [],
   expired: [],
@@ -73,6 +74,13 @@ export type JobKind = "chat" | "completion";
 export interface JobError {
   readonly code: string;
   readonly message: string;
+}
+
+/** How a job ends, for others to read: its result is where `outputKey` says. */
+export interface JobEnd {
+  readonly state: "done" | "failed" | "expired" | "cancelled" | "poisoned";
+  readonly error?: JobError;
+  readonly outputKey?: string;
 }
 
 /** Without its bytes: lists and looks never load those. */

@@ -2,12 +2,14 @@
 
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Job } from "./job.ts";
+import type { Ending } from "./store.ts";
 
 /**
  * `start`: to be handed over. `check`: the same, if a look finds nothing. `grace`: like check, and a wait before.
- * `watch`: to be looked for. `last`: to be looked for once more, then expired.
+ * `watch`: to be looked for. `last`: to be looked for once more, then expired. `close`: its end is known, and others must
+ * know it before it is written down. `lost`: its row is to be forgotten.
  */
-export type Stage = "start" | "check" | "grace" | "watch" | "last";
+export type Stage = "start" | "check" | "grace" | "watch" | "last" | "close" | "lost";
 
 export interface LaneEntry {
   readonly id: string;
@@ -20,6 +22,8 @@ export interface LaneEntry {
   crashed: boolean;
   /** In a row, by the runner or by the disk. */
   refusals: number;
+  /** In stage `close`. */
+  end: Ending | undefined;
   lastLooks: number;
   /** When it was handed over, or accepted: how long to leave it depends on its age. */
   since: Instant;
@@ -34,17 +38,18 @@ export interface LaneEntry {
 
 const nothing = () => {};
 
-/** `crashed`: the row is as a crash has left it. */
-export function createEntry(job: Job, clock: Clock, crashed: boolean): LaneEntry {
+/** `crashed`: the row is as a crash has left it. `outlives`: what the runner was handed before goes on. */
+export function createEntry(job: Job, clock: Clock, crashed: boolean, outlives: boolean): LaneEntry {
   const acceptedAt = clock.now() - ageMs(job, clock);
-  const wasCut = crashed && job.state === "submitting";
+  const wasCut = crashed && isCut(job, outlives);
   return {
     id: job.id,
-    stage: stageOf(job),
+    stage: stageOf(job, outlives),
     suspect: wasCut || job.recoveries > 0,
     again: job.attempt > 0,
     crashed: wasCut,
     refusals: 0,
+    end: undefined,
     lastLooks: 0,
     since: acceptedAt,
     expiresAt: acceptedAt + job.ttlMs,
@@ -59,8 +64,12 @@ export function createEntry(job: Job, clock: Clock, crashed: boolean): LaneEntry
 /** Where the wall clock was set back since, the job counts as new. */
 const ageMs = (job: Job, clock: Clock) => Math.max(0, clock.wallMs() - job.acceptedAtMs);
 
-function stageOf(job: Job): Stage {
+/** Somebody was busy with it in a process that has ended. */
+const isCut = ({ state }: Job, outlives: boolean): boolean =>
+  state === "submitting" || (state === "submitted" && !outlives);
+
+export function stageOf(job: Job, outlives: boolean): Stage {
+  if (isCut(job, outlives)) return "grace";
   if (job.state === "submitted") return "watch";
-  if (job.state === "submitting") return "grace";
   return job.attempt > 0 ? "check" : "start";
 }

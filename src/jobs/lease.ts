@@ -6,6 +6,8 @@ import type { Clock } from "../base/clock.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
 import { plainName } from "./job-places.ts";
+import type { Names } from "./list-names.ts";
+import { listNames } from "./list-names.ts";
 import type { CallTrouble, ObjectPlace, Objects } from "./objects.ts";
 import { below, readKnown, s3Url } from "./objects.ts";
 
@@ -20,14 +22,25 @@ export const leaseRule = {
 
 const leaseBytesMost = 1024;
 
+export type SeenLease =
+  | {
+      readonly kind: "found";
+      readonly member: string;
+      /** By the wall clock of that host. */
+      readonly untilMs: number;
+      /** By ours, differences between clocks allowed for; 0: it is over. */
+      readonly leftMs: number;
+    }
+  /** It never had one. */
+  | { readonly kind: "missing" }
+  | CallTrouble;
+
 export interface Leases {
   /** Says that this host acts on its jobs until then, by its wall clock. */
   renew(signal: AbortSignal): Promise<{ readonly kind: "until"; readonly wallMs: number } | CallTrouble>;
-  /** How long the host's lease still holds, differences between clocks allowed for; 0: it is over, or there was none. */
-  leftMs(
-    member: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly kind: "left"; readonly ms: number } | CallTrouble>;
+  read(member: string, signal: AbortSignal): Promise<SeenLease>;
+  /** Whoever has, or ever had, a lease, by the names that `plainName` gives them. */
+  list(signal: AbortSignal): Promise<Names | CallTrouble>;
 }
 
 export function createLeases(manifests: ObjectPlace, own: string, objects: Objects, clock: Clock): Leases {
@@ -41,16 +54,18 @@ export function createLeases(manifests: ObjectPlace, own: string, objects: Objec
       const stored = await objects.put(placeOf(own), lease, "always", signal);
       return stored.kind === "trouble" ? stored : { kind: "until", wallMs: untilMs };
     },
-    async leftMs(member, signal) {
-      const found = await readKnown(objects, placeOf(member), leaseBytesMost, signal);
-      if (found.kind === "trouble") return found;
-      if (found.kind === "missing") return { kind: "left", ms: 0 };
+    async read(member, signal) {
+      const place = placeOf(member);
+      const found = await readKnown(objects, place, leaseBytesMost, signal);
+      if (found.kind !== "found") return found;
       const lease = parseJson(asBuffer(found.bytes).toString("utf8"));
-      const untilMs = isRecord(lease) ? lease["until_ms"] : undefined;
-      if (typeof untilMs !== "number") {
-        return { kind: "trouble", trouble: "refused", why: `${s3Url(placeOf(member))} is no lease` };
+      const { member: name, until_ms: untilMs } = isRecord(lease) ? lease : {};
+      if (typeof name !== "string" || typeof untilMs !== "number") {
+        return { kind: "trouble", trouble: "refused", why: `${s3Url(place)} is no lease` };
       }
-      return { kind: "left", ms: Math.max(0, untilMs + leaseRule.skewMs - clock.wallMs()) };
+      const leftMs = Math.max(0, untilMs + leaseRule.skewMs - clock.wallMs());
+      return { kind: "found", member: name, untilMs, leftMs };
     },
+    list: (signal) => listNames(objects, below(manifests, "leases"), "", signal),
   };
 }

@@ -33,8 +33,8 @@ export const localRule = {
   failedMs: 2_000,
   /** A job that fails so often, on engines that do other work, fails by itself. */
   failuresMost: 5,
-  /** An answer is text; it is kept in the job file and read as a whole. */
-  resultBytesMost: 16 * 1024 * 1024,
+  /** An answer is text: a model writes for hours until it is so long. Several may be in memory at once. */
+  resultBytesMost: 2 * 1024 * 1024,
 } as const;
 
 export interface LocalRunner extends JobRunner {
@@ -114,7 +114,8 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     const times = (failures.get(job.id) ?? 0) + 1;
     if (times < localRule.failuresMost) {
       failures.set(job.id, times);
-      return { kind: "again", afterMs: localRule.failedMs, why };
+      // The engine's breaker knows when it is the engine: then it gets no more of them.
+      return { kind: "again", afterMs: localRule.failedMs, why, thisOnly: true };
     }
     failures.delete(job.id);
     return failed(`It failed ${times} times. ${why}`);
@@ -152,12 +153,12 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
 
   return {
     name: "local",
-    // Nothing of it outlives this process.
+    outlives: false,
     marginMs: 0,
     busyMs: () => (spareIn(fleet, clock.now()).jobs > 0 ? undefined : localRule.busyMs),
     outputKey: ({ id }) => `local/${id}`,
 
-    async submit(job, signal) {
+    async submit(job, signal, began) {
       const { promise: over, resolve: end } = Promise.withResolvers<void>();
       const run: Run = { departure: new Departure(), at: undefined, yielded: false, over };
       const leave = (): void => run.departure.abort();
@@ -168,6 +169,7 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
       try {
         const request = requestFor(job, policy(), clock, (endpoint) => {
           run.at = endpoint;
+          began?.();
         });
         return await outcomeOf(job, run, await dispatch(request, run.departure));
       } finally {

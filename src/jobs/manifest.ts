@@ -4,9 +4,12 @@
 import { asBuffer } from "../base/as-buffer.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
-import type { JobError, JobKind } from "./job.ts";
+import type { JobEnd, JobError, JobKind } from "./job.ts";
 
-export type ManifestState = "open" | "done" | "failed" | "expired" | "cancelled" | "poisoned";
+export type ManifestState = "open" | JobEnd["state"];
+
+/** A job is worked on so long after its acceptance and no longer: the longest ttl, the last look, and clocks that differ. */
+export const manifestReachMs = 6 * 3_600_000 + 10 * 60_000;
 
 export interface Manifest {
   readonly id: string;
@@ -25,6 +28,8 @@ export interface Manifest {
   /** `s3://…`: the request, as it is sent. */
   readonly input: string;
   readonly error?: JobError;
+  /** By the wall clock of the host that wrote the end. */
+  readonly endedAtMs?: number;
 }
 
 export const wireOf = (manifest: Manifest) => ({
@@ -41,6 +46,7 @@ export const wireOf = (manifest: Manifest) => ({
   output_key: manifest.outputKey,
   input: manifest.input,
   ...(manifest.error !== undefined && { error: manifest.error }),
+  ...(manifest.endedAtMs !== undefined && { ended_at_ms: manifest.endedAtMs }),
 });
 
 const states: ReadonlySet<unknown> = new Set([
@@ -61,6 +67,7 @@ export function readManifest(bytes: Uint8Array): Manifest | undefined {
   if (!isRecord(wire) || wire["version"] !== 1) return undefined;
   const { id, member, fence, state, owner, kind, model, input } = wire;
   const { ttl_ms: ttlMs, accepted_at_ms: acceptedAtMs, output_key: outputKey } = wire;
+  const { ended_at_ms: endedAtMs } = wire;
   const isRight =
     typeof id === "string" &&
     typeof member === "string" &&
@@ -88,6 +95,7 @@ export function readManifest(bytes: Uint8Array): Manifest | undefined {
     outputKey,
     input,
     ...(error !== undefined && { error }),
+    ...(typeof endedAtMs === "number" && { endedAtMs }),
   };
 }
 

@@ -2,10 +2,12 @@
 // that another host can adopt it. Who writes a manifest on the condition that nobody else has since, holds the job. Knows
 // S3 only as `Objects`; when to adopt is its caller's.
 
-import type { JobError } from "./job.ts";
+import type { Clock } from "../base/clock.ts";
+import type { JobEnd } from "./job.ts";
 import { readJobId, timeText, ulidOf } from "./job-id.ts";
 import { inputPlace, plainName } from "./job-places.ts";
-import type { Manifest, ManifestState } from "./manifest.ts";
+import { listNames } from "./list-names.ts";
+import type { Manifest } from "./manifest.ts";
 import { readManifest, wireOf } from "./manifest.ts";
 import type { CallTrouble, ObjectPlace, Objects } from "./objects.ts";
 import { below, readKnown, readS3Url, s3Url } from "./objects.ts";
@@ -17,9 +19,6 @@ const manifestBytesMost = 16 * 1024;
 
 /** More than any request: `limits.body_bytes` is 4 MB by default. */
 const inputBytesMost = 64 * 1024 * 1024;
-
-/** Of a list, of a thousand names each: the ended ones of the time asked for are among them. */
-const pagesMost = 100;
 
 /** Two conditional writes at one time may both be sent back; then again. */
 const closeTriesMost = 3;
@@ -40,25 +39,25 @@ export type Taken =
   | Lost
   | CallTrouble;
 
-export type Closed = { readonly kind: "closed" } | Lost | CallTrouble;
+export type Closed =
+  /** The end that is written there now: the wished one, or one of before. */
+  | { readonly kind: "closed"; readonly state: JobEnd["state"] }
+  | { readonly kind: "lost"; readonly member: string }
+  | CallTrouble;
 
 export interface Manifests {
   /** Input, then manifest. Only then may the job be accepted. Once more with the same job changes nothing. */
   keep(job: NewJob, signal: AbortSignal): Promise<Kept>;
   read(id: string, signal: AbortSignal): Promise<Seen>;
-  /** Before an end is shown to anybody: a host that has lost the job learns it here, and must forget it. */
-  close(id: string, end: ManifestEnd, signal: AbortSignal): Promise<Closed>;
+  /**
+   * Before an end is shown to anybody: a host that has lost the job learns it here, and must forget it. Where there is no
+   * manifest nobody could have adopted the job, and the end is as wished.
+   */
+  close(id: string, end: JobEnd, signal: AbortSignal): Promise<Closed>;
   /** The job of a member that is dead and whose lease is over. Of many who try, one gets it. */
   take(id: string, dead: string, signal: AbortSignal): Promise<Taken>;
   /** The ids that a member may hold, from its own acceptances and its adoptions, accepted at or after that time. */
   heldBy(member: string, sinceMs: number, signal: AbortSignal): Promise<HeldIds>;
-}
-
-export interface ManifestEnd {
-  readonly state: Exclude<ManifestState, "open">;
-  readonly error?: JobError;
-  /** Where the result lies after all. */
-  readonly outputKey?: string;
 }
 
 /** `isCut`: there are more than can be listed. */
@@ -72,7 +71,12 @@ export interface ManifestPlaces {
 }
 
 /** `member`: this host. */
-export function createManifests(places: ManifestPlaces, member: string, objects: Objects): Manifests {
+export function createManifests(
+  places: ManifestPlaces,
+  member: string,
+  objects: Objects,
+  clock: Clock,
+): Manifests {
   const put = (
     place: ObjectPlace,
     what: object,
@@ -95,24 +99,6 @@ export function createManifests(places: ManifestPlaces, member: string, objects:
     return { kind: "found", manifest, etag: found.etag };
   };
 
-  const listAll = async (
-    prefix: ObjectPlace,
-    after: string,
-    signal: AbortSignal,
-  ): Promise<Names | CallTrouble> => {
-    const names: string[] = [];
-    let from = below(prefix, after).key;
-    for (let page = 0; page < pagesMost; page += 1) {
-      const listed = await objects.list({ ...prefix, key: `${prefix.key}/` }, from, signal);
-      if (listed.kind === "trouble") return listed;
-      for (const key of listed.keys) names.push(key.slice(prefix.key.length + 1));
-      const last = listed.keys.at(-1);
-      if (!listed.isCut || last === undefined) return { kind: "names", names, isCut: false };
-      from = last;
-    }
-    return { kind: "names", names, isCut: true };
-  };
-
   return {
     async keep(job, signal) {
       const input = inputPlace(places.input, job);
@@ -131,14 +117,16 @@ export function createManifests(places: ManifestPlaces, member: string, objects:
     async close(id, end, signal) {
       for (let tries = 0; tries < closeTriesMost; tries += 1) {
         const seen = await read(id, signal);
-        if (seen.kind !== "found") return seen;
+        if (seen.kind === "missing") return { kind: "closed", state: end.state };
+        if (seen.kind === "trouble") return seen;
         const { manifest, etag } = seen;
         if (manifest.member !== member) return { kind: "lost", member: manifest.member };
-        if (manifest.state !== "open") return { kind: "closed" };
-        const closed = await put(manifestPlace(id), wireOf({ ...manifest, ...end }), { etag }, signal);
+        if (manifest.state !== "open") return { kind: "closed", state: manifest.state };
+        const ended: Manifest = { ...manifest, ...end, endedAtMs: Math.round(clock.wallMs()) };
+        const closed = await put(manifestPlace(id), wireOf(ended), { etag }, signal);
         if (closed.kind === "trouble") return closed;
         // Overtaken: by whom, the manifest tells.
-        if (closed.kind === "stored") return { kind: "closed" };
+        if (closed.kind === "stored") return { kind: "closed", state: end.state };
       }
       return { kind: "trouble", trouble: "server", why: `${s3Url(manifestPlace(id))} cannot be written` };
     },
@@ -170,9 +158,10 @@ export function createManifests(places: ManifestPlaces, member: string, objects:
 
     async heldBy(of, sinceMs, signal) {
       const since = timeText(Math.max(0, Math.floor(sinceMs)));
-      const own = await listAll(below(places.manifests, "jobs", plainName(of)), since, signal);
+      const own = await listNames(objects, below(places.manifests, "jobs", plainName(of)), since, signal);
       if (own.kind === "trouble") return own;
-      const adopted = await listAll(below(places.manifests, "adopted", plainName(of)), since, signal);
+      const traces = below(places.manifests, "adopted", plainName(of));
+      const adopted = await listNames(objects, traces, since, signal);
       if (adopted.kind === "trouble") return adopted;
       const ids = own.names.map((ulid) => `job_${of}_${ulid}`);
       for (const name of adopted.names) {
@@ -183,12 +172,6 @@ export function createManifests(places: ManifestPlaces, member: string, objects:
       return { kind: "held", ids: ids.filter((id) => readJobId(id) !== undefined), isCut };
     },
   };
-}
-
-interface Names {
-  readonly kind: "names";
-  readonly names: readonly string[];
-  readonly isCut: boolean;
 }
 
 const unreadable = (place: ObjectPlace, what: string): CallTrouble => ({

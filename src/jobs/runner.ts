@@ -4,14 +4,19 @@ import type { Job, JobError, JobToDo } from "./job.ts";
 
 export interface JobRunner {
   readonly name: "sagemaker" | "local";
+  /** What it was handed goes on when this process ends. Else it must be handed over again. */
+  readonly outlives: boolean;
   /** After its ttl, how much longer a job that was handed over may still come to an end there, and be looked for. */
   readonly marginMs: number;
   /** How long to leave new jobs alone; undefined: one may be started now. */
   busyMs(): number | undefined;
   /** Chosen before the first call and stored: where the result will be. The same for the same job, always. */
   outputKey(job: Pick<JobToDo, "id" | "acceptedAtMs">): string;
-  /** Hands it over. The row is `submitting` already, with this attempt counted. Never rejects. */
-  submit(job: JobToDo, signal: AbortSignal): Promise<Submitted>;
+  /**
+   * Hands it over. The row is `submitting` already, with this attempt counted. Never rejects. `began`: called where the
+   * job is being done while this call is still under way; more than once is once.
+   */
+  submit(job: JobToDo, signal: AbortSignal, began?: () => void): Promise<Submitted>;
   /** Looks for the end of a job that was, or may have been, handed over: also before it is handed over again. Never rejects. Without the request's bytes: looks are many. */
   look(job: Job, signal: AbortSignal): Promise<Looked>;
 }
@@ -23,6 +28,8 @@ export interface Again {
   readonly why: string;
   /** It was taken and given back for others: the runner takes jobs, and this one comes again after `afterMs`, not ever later. */
   readonly madeRoom?: boolean;
+  /** It says something about this job and nothing about the runner: the others need not wait. */
+  readonly thisOnly?: true;
 }
 
 export type Ended =

@@ -83,12 +83,17 @@ export function createSageMakerRunner(places: SageMakerPlaces, aws: Aws, clock: 
     const place = inputPlace(input, job);
     if (inputIsThere) return { location: s3Url(place) };
     const put = await aws.objects.put(place, body, "always", signal);
-    if (put.kind === "trouble") return again(put, "The input could not be put into S3");
+    if (put.kind === "trouble") {
+      const tried = again(put, "The input could not be put into S3");
+      // Something about these bytes: those of the others may do.
+      return put.trouble === "refused" ? { ...tried, thisOnly: true } : tried;
+    }
     return { location: s3Url(place) };
   };
 
   return {
     name: "sagemaker",
+    outlives: true,
     marginMs: sageMakerRule.marginMs,
     // It takes any number and queues them itself; when it throttles, `again` says so.
     busyMs: () => undefined,

@@ -72,6 +72,9 @@ export type Move =
   | { readonly to: "submitting"; readonly recovered?: boolean }
   | { readonly to: "accepted" }
   | { readonly to: "submitted"; readonly handedOver: HandedOver }
+  | Ending;
+
+export type Ending =
   | { readonly to: "done"; readonly result: Uint8Array; readonly endedAtMs: number }
   | {
       readonly to: "failed" | "expired" | "poisoned";
@@ -85,6 +88,8 @@ export interface JobStore {
   /** The run before did not end by `close`. */
   readonly crashed: boolean;
   accept(job: NewJob, idempotency?: Idempotency): Accepted;
+  /** Another host's job, which may have been handed over there. `queuedMost` does not hold for it. */
+  adopt(job: NewJob): Accepted;
   get(id: string): Found<Job | undefined>;
   /** With the bytes of the request. */
   toDo(id: string): Found<JobToDo | undefined>;
@@ -96,6 +101,8 @@ export interface JobStore {
   move(id: string, fence: number, move: Move): Moved;
   /** Whoever holds the fence: he will find it changed. */
   cancel(id: string, endedAtMs: number): Moved;
+  /** Of a job that is not ended: nothing of it is left. What has ended has been seen, and stays. */
+  forget(id: string): Found<"forgotten" | "not-there">;
   /** Forgets up to `atMost` jobs that ended at or before `endedAtMs`, the earliest first; how many it were. */
   sweep(endedAtMs: number, atMost: number): Found<number>;
   counts(): Readonly<Record<JobState, number>>;
@@ -211,17 +218,18 @@ function createStore(db: Database, limits: StoreLimits, setAside: string | undef
   );
   const insertJob = prepare<
     JobRow & { readonly n: number },
-    [string, string, string | null, string, string, number, number, string]
+    [string, string, string | null, string, string, number, number, string, number]
   >(
     `INSERT INTO jobs (id, ulid, owner, kind, model, ttl_ms, accepted_at_ms, output_key,
        state, attempt, fence, recoveries)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted', 0, 0, 0) RETURNING n, ${jobColumns}`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'accepted', ?, 0, 0) RETURNING n, ${jobColumns}`,
   );
   const insertRequest = prepare<unknown, [number, Uint8Array]>(
     "INSERT INTO requests (n, bytes) VALUES (?, ?)",
   );
 
-  function accept(job: NewJob, idempotency?: Idempotency): Accepted {
+  /** `attempt`: hand-overs that may have been begun elsewhere. */
+  function add(job: NewJob, queuedMost: number, attempt: number, idempotency?: Idempotency): Accepted {
     const outcome = write((): Accepted => {
       const caller = idempotency?.caller ?? "";
       if (idempotency !== undefined) {
@@ -233,8 +241,8 @@ function createStore(db: Database, limits: StoreLimits, setAside: string | undef
       }
       const there = find(job.id);
       if (there !== undefined) return { kind: "same", job: there };
-      if (unfinishedStates.reduce((sum, state) => sum + counts[state], 0) >= limits.queuedMost)
-        return { kind: "full", limit: limits.queuedMost };
+      if (unfinishedStates.reduce((sum, state) => sum + counts[state], 0) >= queuedMost)
+        return { kind: "full", limit: queuedMost };
       if (nearlyFull())
         return { kind: "unavailable", trouble: troubleOf("disk-full", "the bound of the job file is near") };
       const row = insertJob.get(
@@ -246,6 +254,7 @@ function createStore(db: Database, limits: StoreLimits, setAside: string | undef
         Math.round(job.ttlMs),
         Math.round(job.acceptedAtMs),
         job.outputKey,
+        attempt,
       );
       if (row === null) throw new Error("An insert has returned no row.");
       insertRequest.run(row.n, job.request);
@@ -362,8 +371,14 @@ function createStore(db: Database, limits: StoreLimits, setAside: string | undef
     `SELECT n, state FROM jobs WHERE ended_at_ms IS NOT NULL AND ended_at_ms <= ?
      ORDER BY ended_at_ms LIMIT ?`,
   );
-  const forget = ["jobs", "requests", "results", "idempotency"].map((table) =>
+  const deletes = ["jobs", "requests", "results", "idempotency"].map((table) =>
     prepare<unknown, [number]>(`DELETE FROM ${table} WHERE n = ?`),
+  );
+  const remove = (n: number): void => {
+    for (const each of deletes) each.run(n);
+  };
+  const unfinishedRow = prepare<{ n: number; state: JobState }, [string]>(
+    `SELECT n, state FROM jobs WHERE id = ? AND state IN (${unfinishedSql})`,
   );
 
   const oldest = prepare<{ at: number | null }, []>(
@@ -377,7 +392,8 @@ function createStore(db: Database, limits: StoreLimits, setAside: string | undef
   return {
     setAside,
     crashed: wasClean?.clean === 0,
-    accept,
+    accept: (job, idempotency) => add(job, limits.queuedMost, 0, idempotency),
+    adopt: (job) => add(job, Number.POSITIVE_INFINITY, 1),
     get: (id) => read(() => find(id)),
     toDo: (id) =>
       read(() => {
@@ -389,10 +405,21 @@ function createStore(db: Database, limits: StoreLimits, setAside: string | undef
     unfinished: () => read(() => unfinishedRows.all().map(jobOf)),
     move: change,
     cancel: (id, endedAtMs) => change(id, undefined, { to: "cancelled", endedAtMs }),
+    forget(id) {
+      const gone = write(() => {
+        const row = unfinishedRow.get(id);
+        if (row !== null) remove(row.n);
+        return { row };
+      });
+      if ("kind" in gone) return gone;
+      if (gone.row === null) return { kind: "found", value: "not-there" };
+      counts[gone.row.state] -= 1;
+      return { kind: "found", value: "forgotten" };
+    },
     sweep(endedAtMs, atMost) {
       const gone = write(() => {
         const found = ended.all(Math.round(endedAtMs), atMost);
-        for (const { n } of found) for (const each of forget) each.run(n);
+        for (const { n } of found) remove(n);
         return found;
       });
       if ("kind" in gone) return gone;

@@ -3,9 +3,10 @@
 import type { BackoffRule } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { Gate } from "./gate.ts";
 import { createGate } from "./gate.ts";
 import type { LaneEntry } from "./lane-entry.ts";
-import type { Again, JobRunner, Looked, Submitted } from "./runner.ts";
+import type { Again, JobRunner } from "./runner.ts";
 import { createStartQueue } from "./start-queue.ts";
 
 export interface TurnsParts {
@@ -23,6 +24,19 @@ export interface TurnsParts {
   readonly broke: (entry: LaneEntry, error: unknown) => void;
 }
 
+interface Outcome {
+  readonly kind: string;
+}
+
+export interface Call<T extends Outcome> {
+  readonly what: "submit" | "look";
+  readonly entry: LaneEntry;
+  readonly ask: (signal: AbortSignal, began: () => void) => Promise<T>;
+  /** Has a turn of its own soon after the first `began`, unless the call has come back by then. */
+  readonly midway?: () => void;
+  readonly cameBack: (outcome: T | Again) => void;
+}
+
 export interface Turns {
   /** Takes its place in the line of its stage. */
   line(entry: LaneEntry): void;
@@ -32,12 +46,7 @@ export interface Turns {
   next(): void;
   /** Nobody is handed over for a while. */
   shut(): void;
-  call<T extends Submitted | Looked>(
-    what: "submit" | "look",
-    entry: LaneEntry,
-    ask: (signal: AbortSignal) => Promise<T>,
-    then: (outcome: T | Again) => void,
-  ): void;
+  call<T extends Outcome>(call: Call<T>): void;
   underWay(): { readonly submit: number; readonly look: number };
   shutForMs(): number;
   /** No more turns. Resolves when all calls have come back. */
@@ -55,7 +64,7 @@ const restMostMs = 100;
 
 const nothing = () => {};
 
-const isAgain = (outcome: Submitted | Looked): outcome is Again => outcome.kind === "again";
+const isAgain = (outcome: Outcome): outcome is Again => outcome.kind === "again";
 
 export function createTurns(parts: TurnsParts): Turns {
   const { runner, clock, random, rule, begin, look, broke } = parts;
@@ -67,7 +76,7 @@ export function createTurns(parts: TurnsParts): Turns {
   };
   const underWay = { submit: 0, look: 0 };
   const calls = new Set<Promise<void>>();
-  /** What calls have brought back: still under way, so never more than may be. */
+  /** What calls have brought back, or have begun: still under way, so never more than twice as many as may be. */
   const finished: (() => void)[] = [];
   let suspects = 0;
   let stopped = false;
@@ -121,7 +130,7 @@ export function createTurns(parts: TurnsParts): Turns {
       return await ask();
     } catch (error) {
       broke(entry, error);
-      return { kind: "again", afterMs: rule.capMs, why: "the runner broke" };
+      return { kind: "again", afterMs: rule.capMs, why: "the runner broke", thisOnly: true };
     }
   }
 
@@ -140,22 +149,30 @@ export function createTurns(parts: TurnsParts): Turns {
     },
     next: () => wakeIn(0),
     shut: () => gates.submit.refused(0),
-    call(what, entry, ask, then) {
+    call({ what, entry, ask, midway, cameBack }) {
       const cut = new AbortController();
       const isSuspect = what === "submit" && entry.suspect;
       entry.cut = cut;
       underWay[what] += 1;
       if (isSuspect) suspects += 1;
-      const call = safely(entry, () => ask(cut.signal)).then((outcome) => {
+      let stands: "asked" | "begun" | "over" = "asked";
+      const began = (): void => {
+        if (stands !== "asked" || midway === undefined) return;
+        stands = "begun";
+        finished.push(() => {
+          if (stands === "begun") midway();
+        });
+        wakeIn(0);
+      };
+      const call = safely(entry, () => ask(cut.signal, began)).then((outcome) => {
+        stands = "over";
         calls.delete(call);
         finished.push(() => {
           underWay[what] -= 1;
           if (isSuspect) suspects -= 1;
           entry.cut = undefined;
-          if (!isAgain(outcome) || outcome.madeRoom) gates[what].taken();
-          // Cut short by us says nothing about the runner.
-          else if (!cut.signal.aborted) gates[what].refused(outcome.afterMs);
-          then(outcome);
+          settleGate(gates[what], outcome, cut.signal.aborted);
+          cameBack(outcome);
         });
         if (stopped) finishAll();
         else wakeIn(0);
@@ -171,4 +188,10 @@ export function createTurns(parts: TurnsParts): Turns {
       return Promise.all(calls);
     },
   };
+}
+
+/** Cut short by us, or of one job's own fault, says nothing about the runner. */
+function settleGate(gate: Gate, outcome: Outcome | Again, wasCut: boolean): void {
+  if (!isAgain(outcome) || outcome.madeRoom) gate.taken();
+  else if (!wasCut && outcome.thisOnly !== true) gate.refused(outcome.afterMs);
 }

@@ -3,10 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { Departure } from "../../src/base/departure.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { DeskRefusal, FoundJob, JobKeeping, Ordered } from "../../src/jobs/desk.ts";
-import { createClosedDesk, deskRule } from "../../src/jobs/desk.ts";
+import type { FoundJob, Ordered } from "../../src/jobs/desk.ts";
+import { createClosedDesk } from "../../src/jobs/desk.ts";
+import type { DeskRefusal } from "../../src/jobs/desk-refusal.ts";
 import { named } from "../../src/jobs/named.ts";
-import type { NewJob } from "../../src/jobs/store.ts";
 import { troubleOf } from "../../src/jobs/trouble.ts";
 import { cleanup } from "../support/cleanup.ts";
 import type { DeskOptions } from "../support/desk-scene.ts";
@@ -195,7 +195,7 @@ describe("a job", () => {
     expect(desk.get(id, "lobby")).toMatchObject({ kind: "found", job: { id } });
     for (const caller of ["arena", undefined]) {
       expect(codeOf(desk.get(id, caller))).toBe("job_not_found");
-      expect(codeOf(desk.cancel(id, caller))).toBe("job_not_found");
+      expect(codeOf(await desk.cancel(id, caller))).toBe("job_not_found");
       expect(codeOf(await desk.wait(id, caller, 1000, new Departure()))).toBe("job_not_found");
       expect(desk.list(caller, { limit: 10 })).toMatchObject({ jobs: [] });
     }
@@ -229,8 +229,8 @@ describe("a job", () => {
   test("is cancelled once, and not after its end", async () => {
     const { order, desk, runner, clock } = scene();
     const id = idOf(await order());
-    expect(desk.cancel(id, "lobby")).toMatchObject({ kind: "found", job: { state: "cancelled" } });
-    expect(codeOf(desk.cancel(id, "lobby"))).toBe("job_ended");
+    expect(await desk.cancel(id, "lobby")).toMatchObject({ kind: "found", job: { state: "cancelled" } });
+    expect(codeOf(await desk.cancel(id, "lobby"))).toBe("job_ended");
     await clock.advance(1000);
     expect(runner.asked("submit")).toHaveLength(0);
   });
@@ -285,7 +285,7 @@ describe("a wait", () => {
 
     const byCancel = await waiting();
     byCancel.wait(1000);
-    byCancel.desk.cancel(byCancel.id, "lobby");
+    await byCancel.desk.cancel(byCancel.id, "lobby");
     await byCancel.clock.settle();
     expect(byCancel.status()).toBe("cancelled");
   });
@@ -301,99 +301,6 @@ describe("a wait", () => {
     wait(1_000_000);
     await clock.settle();
     expect([clock.pending(), listeners(), status()]).toEqual([before, 0, "submitted"]);
-  });
-});
-
-describe("S3 before the answer", () => {
-  function kept(
-    more: Partial<JobKeeping> & { keep?: JobKeeping["manifests"]["keep"] } = {},
-    options: DeskOptions = {},
-  ) {
-    const jobs: NewJob[] = [];
-    const closed: string[] = [];
-    const keeping: JobKeeping = {
-      claim: more.claim ?? (() => Promise.resolve({ kind: "claimed" })),
-      manifests: {
-        keep:
-          more.keep ??
-          ((job) => {
-            jobs.push(job);
-            return Promise.resolve({ kind: "kept" });
-          }),
-        close: (id) => {
-          closed.push(id);
-          return Promise.resolve({ kind: "closed" });
-        },
-      },
-    };
-    return { ...scene({ keeping, ...options }), jobs, closed };
-  }
-  const trouble = { kind: "trouble", trouble: "network", why: "S3 is away." } as const;
-
-  test("holds the job as it is stored, with the place of its result", async () => {
-    const { order, jobs, desk } = kept();
-    const id = idOf(await order());
-    expect(jobs).toMatchObject([{ id, owner: "lobby", model: "story-70b", outputKey: `jobs/${id}.out` }]);
-    expect(desk.durability).toBe("fleet");
-  });
-
-  test("or nothing is accepted", async () => {
-    const { order, store } = kept({ keep: () => Promise.resolve(trouble) });
-    const told = await order();
-    expect(told).toMatchObject({
-      code: "job_store_unavailable",
-      message: expect.stringContaining("S3 is away."),
-    });
-    expect(store.counts().accepted).toBe(0);
-  });
-
-  test("is given a bounded time", async () => {
-    const { order, clock } = kept({
-      keep: (_, signal) =>
-        new Promise((resolve) =>
-          signal.addEventListener("abort", () => resolve({ ...trouble, trouble: "cut" })),
-        ),
-    });
-    let told: Ordered | undefined;
-    void order().then((each) => {
-      told = each;
-    });
-    await clock.advance(deskRule.keepMostMs - 1);
-    expect(told).toBeUndefined();
-    await clock.advance(1);
-    expect(told).toMatchObject({ code: "job_store_unavailable" });
-  });
-
-  test("is taken back where the store then has no place", async () => {
-    const { order, closed } = kept({}, { limits: { ...roomy, queuedMost: 1 } });
-    await order();
-    expect(codeOf(await order())).toBe("tier_overloaded");
-    expect(closed).toHaveLength(1);
-  });
-
-  test("knows the fleet's idempotency keys", async () => {
-    const there = `job_gold-2_${"0".repeat(26)}`;
-    const known = kept({ claim: () => Promise.resolve({ kind: "same", id: there }) });
-    expect(await known.order({ idempotencyKey: "k" })).toEqual({
-      kind: "elsewhere",
-      id: there,
-      member: "gold-2",
-    });
-    const other = kept({ claim: () => Promise.resolve({ kind: "mismatch" }) });
-    expect(codeOf(await other.order({ idempotencyKey: "k" }))).toBe("idempotency_mismatch");
-    const away = kept({ claim: () => Promise.resolve(trouble) });
-    expect(codeOf(await away.order({ idempotencyKey: "k" }))).toBe("job_store_unavailable");
-    for (const { jobs } of [known, other, away]) expect(jobs).toEqual([]);
-  });
-
-  test("a key that we hold and whose job we lost in a crash gives that job its id", async () => {
-    const lost = `job_gold-1_${"0".repeat(26)}`;
-    const { order, jobs } = kept({ claim: () => Promise.resolve({ kind: "same", id: lost }) });
-    const told = await order({ idempotencyKey: "k" });
-    expect([told.kind, idOf(told)]).toEqual(["accepted", lost]);
-    expect(jobs.map(({ id }) => id)).toEqual([lost]);
-    expect(await order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id: lost } });
-    expect(jobs).toHaveLength(1);
   });
 });
 
@@ -416,7 +323,7 @@ test("a desk whose store cannot be opened refuses everything with the reason", a
     desk.get("x", undefined),
     await desk.wait("x", undefined, 1, new Departure()),
     desk.list(undefined, { limit: 1 }),
-    desk.cancel("x", undefined),
+    await desk.cancel("x", undefined),
   ];
   for (const told of answers) {
     const expected: Partial<DeskRefusal> = { kind: "refused", code: "job_store_unavailable" };

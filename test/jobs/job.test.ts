@@ -16,7 +16,7 @@ const table: Readonly<Record<JobState, string>> = {
   //           acc subg subd done fail exp can poi
   accepted: "  .   x    .    x    x    x   x   x",
   submitting: "x   x    x    x    x    x   x   x",
-  submitted: " .   x    .    x    x    x   x   x",
+  submitted: " x   x    .    x    x    x   x   x",
   done: "      .   .    .    .    .    .   .   .",
   failed: "    .   .    .    .    .    .   .   .",
   expired: "   .   .    .    .    .    .   .   .",

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
-import type { Job } from "../../src/jobs/job.ts";
-import type { Lane, LaneEvent, LaneRules } from "../../src/jobs/lane.ts";
-import { createLane, laneRules } from "../../src/jobs/lane.ts";
+import { createLane } from "../../src/jobs/lane.ts";
 import type { Looked, Submitted } from "../../src/jobs/runner.ts";
-import type { JobStore } from "../../src/jobs/store.ts";
 import { cleanup } from "../support/cleanup.ts";
 import type { JobPlace } from "../support/job-place.ts";
 import { jobPlace, newJob } from "../support/job-place.ts";
+import type { LaneSceneOptions } from "../support/lane-scene.ts";
+import { laneScene } from "../support/lane-scene.ts";
 import { scriptedRunner } from "../support/scripted-runner.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
@@ -16,62 +15,10 @@ const result = Buffer.from('{"choices":[]}');
 const full = { kind: "disk-full", message: "The disk is full." } as const;
 const done: Looked & Submitted = { kind: "done", result };
 
-function scene(
-  options: {
-    marginMs?: number;
-    place?: JobPlace;
-    rules?: Partial<LaneRules>;
-    store?: (store: JobStore) => JobStore;
-  } = {},
-) {
-  const clock = virtualClock();
-  const place = options.place ?? own(jobPlace());
-  const real = place.open();
-  const store = options.store?.(real) ?? real;
-  const runner = scriptedRunner(clock.now, options.marginMs);
-  const events: LaneEvent[] = [];
-  let lane: Lane | undefined;
-  /** Begins the lane, so that a test can say first what the store holds and the runner answers. */
-  const start = (): Lane => {
-    const tell = (event: LaneEvent) => events.push(event);
-    const rules = { ...laneRules, ...options.rules };
-    lane = createLane({ store, runner, clock, random: seededRandom(7), tell, rules });
-    return lane;
-  };
-  return {
-    clock,
-    place,
-    store,
-    runner,
-    events,
-    start,
-    accept(at: number, ttlMs = 3_600_000): string {
-      const { outputKey: _, ...job } = newJob(at, { acceptedAtMs: clock.wallMs(), ttlMs });
-      const accepted = (lane ?? start()).accept(job);
-      if (accepted.kind !== "stored") throw new Error(accepted.kind);
-      return accepted.job.id;
-    },
-    job(id: string): Job {
-      const found = store.get(id);
-      if (found.kind !== "found" || found.value === undefined) throw new Error(`${id} is gone`);
-      return found.value;
-    },
-    /** What a killed process leaves: the row is `submitting`, nobody knows whether the call arrived. */
-    leave(at: number, recoveries = 0): string {
-      const { id } = newJob(at);
-      store.accept(newJob(at, { acceptedAtMs: clock.wallMs() }));
-      for (let times = 0; times < recoveries; times += 1)
-        store.move(id, times, { to: "submitting", recovered: true });
-      store.move(id, recoveries, { to: "submitting" });
-      return id;
-    },
-  };
-}
+const scene = (options: LaneSceneOptions = {}) => laneScene(own, options);
 
 /** The place as a kill leaves it. */
-function killed(place: JobPlace): JobPlace {
-  return own(place.copy());
-}
+const killed = (place: JobPlace): JobPlace => own(place.copy());
 
 describe("a job", () => {
   test("is handed over at once, polled fast while young, and its result is kept", async () => {
@@ -101,6 +48,65 @@ describe("a job", () => {
     await clock.advance(0);
     expect(job(id).state).toBe("done");
     expect(runner.asked("look")).toEqual([]);
+  });
+
+  test("that is done within the call runs from when it begins, with the same attempt, and ends with the call", async () => {
+    const moves: string[] = [];
+    const { runner, clock, accept, job, events } = scene({
+      marginMs: 0,
+      store: (real) => ({
+        ...real,
+        move(id, fence, move) {
+          moves.push(move.to);
+          return real.move(id, fence, move);
+        },
+      }),
+    });
+    runner.onSubmit = async (_job, _signal, began) => {
+      await new Promise<void>((resolve) => clock.after(1000, resolve));
+      began();
+      began();
+      await new Promise<void>((resolve) => clock.after(5000, resolve));
+      return done;
+    };
+    const id = accept(1);
+    await clock.advance(999);
+    expect(job(id).state).toBe("submitting");
+    await clock.advance(1);
+    expect(job(id)).toMatchObject({ state: "submitted", attempt: 1, fence: 1 });
+    await clock.advance(5000);
+    expect(job(id)).toMatchObject({ state: "done", attempt: 1 });
+    expect(events.map(({ kind }) => kind)).toEqual(["submitted", "ended"]);
+    expect(moves).toEqual(["submitting", "submitted", "done"]);
+    expect(runner.calls).toHaveLength(1);
+  });
+
+  test("that is done as soon as it begins is not said to run", async () => {
+    const { runner, clock, accept, job, events } = scene({ marginMs: 0 });
+    runner.onSubmit = (_job, _signal, began) => {
+      began();
+      return done;
+    };
+    const id = accept(1);
+    await clock.advance(0);
+    expect(job(id).state).toBe("done");
+    expect(events.map(({ kind }) => kind)).toEqual(["ended"]);
+  });
+
+  test("that had begun and made room waits again, and is not handed over before it is its time", async () => {
+    const { runner, clock, accept, job } = scene({ marginMs: 0 });
+    runner.onSubmit = async (_job, _signal, began) => {
+      began();
+      await new Promise<void>((resolve) => clock.after(1000, resolve));
+      return { kind: "again", afterMs: 250, why: "It made room.", madeRoom: true };
+    };
+    const id = accept(1);
+    await clock.advance(999);
+    expect(job(id).state).toBe("submitted");
+    await clock.advance(200);
+    expect(job(id)).toMatchObject({ state: "accepted", attempt: 1 });
+    await clock.advance(100);
+    expect(job(id)).toMatchObject({ state: "submitted", attempt: 2, recoveries: 0 });
   });
 
   test("that fails keeps the reason", async () => {
@@ -165,6 +171,44 @@ describe("after a crash", () => {
     after.start();
     await after.clock.advance(0);
     expect(after.job(id)).toMatchObject({ attempt: 2, recoveries: 1 });
+  });
+
+  test("a job that ran within the program is handed over again at once, which counts as a crash of its own", async () => {
+    const before = scene({ marginMs: 0 });
+    before.runner.onSubmit = (_job, _signal, began) => {
+      began();
+      return new Promise(() => undefined);
+    };
+    const id = before.accept(1);
+    await before.clock.advance(0);
+    expect(before.job(id).state).toBe("submitted");
+    const after = scene({ place: killed(before.place), marginMs: 0 });
+    after.runner.onSubmit = () => done;
+    after.start();
+    await after.clock.advance(0);
+    expect(after.job(id)).toMatchObject({ state: "done", attempt: 2, recoveries: 1 });
+    expect(after.events.map(({ kind }) => kind)).toEqual(["recovered", "ended"]);
+  });
+
+  test("the third crash under a job that ran within the program poisons it", async () => {
+    let place = own(jobPlace());
+    for (let crash = 0; crash < 3; crash += 1) {
+      const life = scene({ place, marginMs: 0 });
+      life.runner.onSubmit = (_job, _signal, began) => {
+        began();
+        return new Promise(() => undefined);
+      };
+      if (crash === 0) life.accept(1);
+      else life.start();
+      await life.clock.advance(0);
+      expect(life.job(newJob(1).id)).toMatchObject({ state: "submitted", recoveries: crash });
+      place = killed(life.place);
+    }
+    const last = scene({ place, marginMs: 0 });
+    last.start();
+    await last.clock.advance(0);
+    expect(last.job(newJob(1).id)).toMatchObject({ state: "poisoned", error: { code: "job_poisoned" } });
+    expect(last.runner.asked("submit")).toEqual([]);
   });
 
   test("a job that was handed over is only looked for", async () => {
@@ -356,10 +400,10 @@ describe("cancel", () => {
       );
     const id = accept(1);
     await clock.advance(0);
-    expect(lane.cancel(id).kind).toBe("moved");
+    expect((await lane.cancel(id)).kind).toBe("moved");
     await clock.advance(60_000);
     expect([cut, job(id).state]).toEqual([true, "cancelled"]);
-    expect(lane.cancel(id)).toMatchObject({ kind: "refused", job: { state: "cancelled" } });
+    expect(await lane.cancel(id)).toMatchObject({ kind: "refused", job: { state: "cancelled" } });
     expect(runner.calls).toHaveLength(1);
   });
 
@@ -373,7 +417,7 @@ describe("cancel", () => {
     const id = accept(1);
     await clock.advance(0);
     runner.onSubmit = () => done;
-    lane.cancel(id);
+    await lane.cancel(id);
     const other = accept(2);
     await clock.advance(0);
     expect(job(other).state).toBe("done");
@@ -389,7 +433,7 @@ describe("cancel", () => {
     const id = accept(1);
     await clock.advance(2000);
     expect(runner.asked("look", id)).toHaveLength(1);
-    lane.cancel(id);
+    await lane.cancel(id);
     await clock.advance(0);
     // The sweep's.
     expect(clock.pending()).toBe(1);
@@ -404,8 +448,8 @@ describe("cancel", () => {
     const waiting = accept(2);
     await clock.advance(0);
     const calls = runner.calls.length;
-    lane.cancel(watched);
-    lane.cancel(waiting);
+    await lane.cancel(watched);
+    await lane.cancel(waiting);
     runner.busy = undefined;
     await clock.advance(60_000);
     expect(runner.calls).toHaveLength(calls);
@@ -460,6 +504,23 @@ describe("a runner that wants to be left alone", () => {
     expect(job(bad).state).toBe("accepted");
   });
 
+  test("for a fault of one job's own keeps that one waiting, ever longer, and nobody else", async () => {
+    const { runner, clock, accept, job, start } = scene();
+    const lane = start();
+    const bad = new Set(Array.from({ length: 10 }, (_, at) => accept(at)));
+    runner.onSubmit = (each) =>
+      bad.has(each.id) ? { kind: "again", afterMs: 0, why: "its body", thisOnly: true } : done;
+    const ids = Array.from({ length: 30 }, (_, at) => accept(at + 10));
+    await clock.advance(100);
+    expect(lane.figures().shutForMs).toBe(0);
+    expect(ids.filter((id) => job(id).state === "done")).toHaveLength(30);
+    await clock.advance(60_000);
+    for (const id of bad) {
+      expect(job(id).state).toBe("accepted");
+      expect(runner.asked("submit", id).length).toBeLessThan(10);
+    }
+  });
+
   test("by making room for others gets the same job again as soon as it says, every time", async () => {
     const { runner, clock, accept, job, start } = scene({ marginMs: 0 });
     const lane = start();
@@ -490,6 +551,10 @@ describe("a runner that wants to be left alone", () => {
     const id = accept(1);
     await clock.advance(1000);
     expect(events.map(({ kind }) => kind)).toContain("broke");
+    runner.onSubmit = (each) => (each.id === id ? Promise.reject(new Error("a bug")) : done);
+    const other = accept(2);
+    await clock.advance(0);
+    expect(job(other).state).toBe("done");
     runner.onSubmit = () => done;
     await clock.advance(120_000);
     expect(job(id).state).toBe("done");

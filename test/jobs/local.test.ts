@@ -104,12 +104,12 @@ describe("a job on this fleet", () => {
     local.reply = () => ({ chunks: [[1, '{"choices":[]}']] });
     const run = submit();
     await clock.advance(10);
-    expect(run.ended).toMatchObject({ kind: "again" });
+    expect(run.ended).toMatchObject({ kind: "again", thisOnly: true });
   });
 
   test("is not one of the players: its answer may be longer than what is gathered for them", async () => {
     const { clock, local, submit } = scene();
-    const content = "x".repeat(2_000_000);
+    const content = "x".repeat(localRule.resultBytesMost - 1000);
     local.reply = () => ({ chunks: [[1, JSON.stringify({ choices: [{ message: { content } }] })]] });
     const run = submit();
     await clock.advance(10);
@@ -118,7 +118,31 @@ describe("a job on this fleet", () => {
   });
 });
 
+test("an answer that is longer than what is kept has failed, and says how much that is", async () => {
+  const { clock, local, submit } = scene();
+  const content = "x".repeat(localRule.resultBytesMost);
+  local.reply = () => ({ chunks: [[1, JSON.stringify({ choices: [{ message: { content } }] })]] });
+  const run = submit();
+  await clock.advance(10);
+  expect(run.ended).toMatchObject({
+    kind: "failed",
+    error: { message: expect.stringContaining(String(localRule.resultBytesMost)) },
+  });
+});
+
 describe("jobs begin", () => {
+  test("when they have a slot, and say so then", async () => {
+    const { clock, local, hang } = scene({ slots: 2 });
+    hang();
+    const began: number[] = [];
+    const { signal } = new AbortController();
+    const job = () => jobToDo(local.runner, "x", { acceptedAtMs: clock.wallMs() });
+    void local.runner.submit(job(), signal, () => began.push(1));
+    void local.runner.submit(job(), signal, () => began.push(2));
+    await clock.settle();
+    expect([began, local.endpoint.inflight]).toEqual([[1], 1]);
+  });
+
   test("while less than half is in use, and no more of them", async () => {
     const { clock, local, submit, hang } = scene({ slots: 4 });
     hang();

@@ -1,19 +1,24 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { deskRule } from "../../src/jobs/desk.ts";
+import { leaseRule } from "../../src/jobs/lease.ts";
 import type { Manifest } from "../../src/jobs/manifest.ts";
-import { readManifest, wireOf } from "../../src/jobs/manifest.ts";
+import { manifestReachMs, readManifest, wireOf } from "../../src/jobs/manifest.ts";
 import type { Manifests } from "../../src/jobs/manifests.ts";
 import { createManifests } from "../../src/jobs/manifests.ts";
+import { sageMakerRule } from "../../src/jobs/sagemaker.ts";
 import { newJob } from "../support/job-place.ts";
 import type { MemoryObjects } from "../support/memory-objects.ts";
 import { memoryObjects } from "../support/memory-objects.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
 
 const places = { manifests: { bucket: "bucket", key: "m" }, input: { bucket: "bucket", key: "in" } };
 const { signal } = new AbortController();
+const clock = virtualClock();
 
 function scene(pageMost?: number): { objects: MemoryObjects; host: (name: string) => Manifests } {
   const objects = memoryObjects(pageMost);
-  return { objects, host: (name) => createManifests(places, name, objects) };
+  return { objects, host: (name) => createManifests(places, name, objects, clock) };
 }
 
 const job = newJob(1);
@@ -104,7 +109,10 @@ test("a host that comes back learns at its next write that another has its job, 
   const before = objects.text("m/jobs/gold-1/00000000010000000000000000");
   expect(await owner.close(job.id, { state: "done" }, signal)).toEqual({ kind: "lost", member: "gold-2" });
   expect(objects.text("m/jobs/gold-1/00000000010000000000000000")).toBe(before);
-  expect(await host("gold-2").close(job.id, { state: "done" }, signal)).toEqual({ kind: "closed" });
+  expect(await host("gold-2").close(job.id, { state: "done" }, signal)).toEqual({
+    kind: "closed",
+    state: "done",
+  });
 });
 
 test("a host that is overtaken between its look and its write does not end the job", async () => {
@@ -119,13 +127,36 @@ test("a host that is overtaken between its look and its write does not end the j
 
 test("a job that has ended is taken by nobody, and tells its end", async () => {
   const { host, owner } = await keptScene();
-  const error = { code: "upstream_failed", message: "no" };
-  expect(await owner.close(job.id, { state: "failed", error }, signal)).toEqual({ kind: "closed" });
-  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual({ kind: "closed" });
+  const end = { state: "failed", error: { code: "upstream_failed", message: "no" } } as const;
+  expect(await owner.close(job.id, end, signal)).toEqual({ kind: "closed", state: "failed" });
   expect(await host("gold-2").take(job.id, "gold-1", signal)).toMatchObject({
     kind: "ended",
-    manifest: { state: "failed", error },
+    manifest: { ...end, endedAtMs: clock.wallMs() },
   });
+});
+
+test("of two ends the first stays, and the second is told so", async () => {
+  const { owner } = await keptScene();
+  const cancelled = { kind: "closed", state: "cancelled" } as const;
+  expect(await owner.close(job.id, { state: "cancelled" }, signal)).toEqual(cancelled);
+  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual(cancelled);
+  expect(await owner.read(job.id, signal)).toMatchObject({ manifest: { state: "cancelled" } });
+});
+
+test("an end that was written although its answer was lost stays as it is", async () => {
+  const { owner, objects } = await keptScene();
+  objects.beforePut = () => {
+    objects.beforePut = undefined;
+    objects.fail("timeout", 1, "done");
+  };
+  expect(await owner.close(job.id, { state: "done" }, signal)).toMatchObject({ kind: "trouble" });
+  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual({ kind: "closed", state: "done" });
+});
+
+test("an end says where its result lies after all", async () => {
+  const { owner } = await keptScene();
+  await owner.close(job.id, { state: "done", outputKey: "s3://other/x.out" }, signal);
+  expect(await owner.read(job.id, signal)).toMatchObject({ manifest: { outputKey: "s3://other/x.out" } });
 });
 
 test("a job is not taken from a member that does not hold it", async () => {
@@ -164,7 +195,10 @@ test("a job that was adopted can be adopted again when the adopter dies", async 
 test("a job without a manifest, and one without its input, are said to be so", async () => {
   const { host, objects } = scene();
   expect(await host("gold-2").take(job.id, "gold-1", signal)).toEqual({ kind: "missing" });
-  expect(await host("gold-1").close(job.id, { state: "done" }, signal)).toEqual({ kind: "missing" });
+  expect(await host("gold-1").close(job.id, { state: "done" }, signal)).toEqual({
+    kind: "closed",
+    state: "done",
+  });
   const named: Manifest = { ...job, member: "gold-1", fence: 1, state: "open", input: "s3://bucket/gone" };
   const place = { bucket: "bucket", key: "m/jobs/gold-1/00000000010000000000000000" };
   await objects.put(place, Buffer.from(JSON.stringify(wireOf(named))), "always", signal);
@@ -191,6 +225,17 @@ test("a member's jobs are listed over all pages, from a time on, the adopted one
   });
 });
 
+test("a member with more jobs than can be listed is said to have more", async () => {
+  const { host } = scene(1);
+  const keep = (n: number) => host("gold-1").keep(newJob(n), signal);
+  for (let n = 0; n < 100; n += 1) await keep(n);
+  expect(await host("gold-2").heldBy("gold-1", 0, signal)).toMatchObject({ isCut: false });
+  await keep(100);
+  const held = await host("gold-2").heldBy("gold-1", 0, signal);
+  expect(held).toMatchObject({ isCut: true });
+  expect(held.kind === "held" && held.ids.length).toBe(100);
+});
+
 const digits = (ms: number): string =>
   ms
     .toString(32)
@@ -211,6 +256,7 @@ const anyManifest: fc.Arbitrary<Manifest> = fc.record(
     outputKey: fc.string(),
     input: fc.string(),
     error: fc.record({ code: fc.string(), message: fc.string() }),
+    endedAtMs: fc.nat(),
   },
   {
     requiredKeys: [
@@ -234,12 +280,16 @@ test("any manifest reads back as it was written, and with any part missing or of
     fc.property(anyManifest, fc.nat(), fc.constantFrom(undefined, true, [], {}), (manifest, which, wrong) => {
       const wire = wireOf(manifest);
       expect(readManifest(Buffer.from(JSON.stringify(wire)))).toEqual(manifest);
-      const names = Object.keys(wire).filter((name) => name !== "error");
+      const names = Object.keys(wire).filter((name) => name !== "error" && name !== "ended_at_ms");
       const spoilt = { ...wire, [names[which % names.length] ?? ""]: wrong };
       expect(readManifest(Buffer.from(JSON.stringify(spoilt)))).toBeUndefined();
     }),
     { numRuns: 200 },
   );
+});
+
+test("manifests are looked for as long as any job may be worked on", () => {
+  expect(manifestReachMs).toBeGreaterThan(deskRule.ttlMsMost + sageMakerRule.marginMs + 2 * leaseRule.skewMs);
 });
 
 test("bytes of any kind are no manifest and no exception", () => {

@@ -14,12 +14,13 @@ import { awsVariables } from "../support/aws-variables.ts";
 import { jobToDo, lookUntilEnd, submittedJob, textOf } from "../support/job-to-do.ts";
 import type { Moto } from "../support/moto.ts";
 import { startMoto } from "../support/moto.ts";
+import { needsTool } from "../support/needs-tool.ts";
 import { scenePlaces } from "../support/sagemaker-scene.ts";
 
 awsVariables({});
 const { signal } = new AbortController();
 
-describe.skipIf(Bun.which("moto_server") === null)("of moto", () => {
+describe.skipIf(!needsTool("moto_server"))("of moto", () => {
   let moto: Moto;
   let aws: Aws;
   let runner: SageMakerRunner;

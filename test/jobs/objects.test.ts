@@ -10,6 +10,7 @@ import type { Objects, PutCondition } from "../../src/jobs/objects.ts";
 import { below, readS3Url, s3Url } from "../../src/jobs/objects.ts";
 import { awsVariables } from "../support/aws-variables.ts";
 import { memoryObjects } from "../support/memory-objects.ts";
+import { needsTool } from "../support/needs-tool.ts";
 import { startVersitygw } from "../support/versitygw.ts";
 
 awsVariables({});
@@ -48,7 +49,7 @@ const stores: readonly { readonly name: string; readonly isHere: boolean; open()
   { name: "the stand-in for AWS", isHere: true, open: () => overSdk(startAws()) },
   {
     name: "versitygw",
-    isHere: Bun.which("versitygw") !== null,
+    isHere: needsTool("versitygw"),
     open: async () => overSdk(await startVersitygw()),
   },
 ];

@@ -130,6 +130,10 @@ for (const { name, open } of rows) {
       expect((await runner.submit(jobToDo(runner), cut.signal)).kind).toBe("again");
     });
 
+    test("says whether what it was handed goes on without this process, and has a margin where it does", () => {
+      expect(runner.marginMs > 0).toBe(runner.outlives);
+    });
+
     test("has a margin after the ttl, and leaves new jobs alone only for a while", () => {
       expect(runner.marginMs).toBeGreaterThanOrEqual(0);
       expect(runner.busyMs() ?? 0).toBeGreaterThanOrEqual(0);

@@ -135,6 +135,16 @@ test("an input that is there already is named and not put again", async () => {
   expect(standIn.calls.filter((call) => call.startsWith("put"))).toHaveLength(puts);
 });
 
+test("an input that S3 refuses is that job's trouble and no other's, unlike an S3 that is down", async () => {
+  const long = () => jobToDo(runner, "", { request: requestOf(sageMakerRule.inlineBytesMost + 1) });
+  standIn.fault({ kind: "status", status: 400, code: "EntityTooLarge", on: "put" });
+  expect(await runner.submit(long(), signal)).toMatchObject({ kind: "again", thisOnly: true });
+  standIn.fault({ kind: "status", status: 503, on: "put" });
+  const down = await runner.submit(long(), signal);
+  expect(down).toMatchObject({ kind: "again", why: expect.stringContaining("input") });
+  expect("thisOnly" in down).toBe(false);
+});
+
 const refusals: readonly (readonly [fault: AwsFault, answer: object])[] = [
   [{ kind: "throttle" }, { kind: "again", afterMs: 1000, why: expect.stringContaining("throttled") }],
   [

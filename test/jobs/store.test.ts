@@ -199,6 +199,52 @@ describe("list", () => {
   });
 });
 
+describe("adopt", () => {
+  test("stores another host's job as one that may have been handed over, past queuedMost", () => {
+    const store = place().open({ ...roomy, queuedMost: 1 });
+    store.accept(newJob(1));
+    const theirs = newJob(2, { outputKey: "s3://bucket/theirs.out" });
+    const { request, ...rest } = theirs;
+    const row = { ...rest, state: "accepted", attempt: 1, fence: 0, recoveries: 0 } as const;
+    expect(store.adopt(theirs)).toEqual({ kind: "stored", job: row });
+    expect(Buffer.from(found(store.toDo(theirs.id))?.request ?? [])).toEqual(Buffer.from(request));
+    expect(store.adopt(theirs).kind).toBe("same");
+    expect(store.accept(newJob(3))).toMatchObject({ kind: "full" });
+    expect(store.counts().accepted).toBe(2);
+  });
+
+  test("does not go past the bound of the file", () => {
+    const store = place().open({ ...roomy, bytesMost: 1024 * 1024 });
+    const request = Buffer.alloc(100_000, "x");
+    const kinds = Array.from({ length: 20 }, (_, at) => store.adopt(newJob(at, { request })).kind);
+    expect(kinds[0]).toBe("stored");
+    expect(kinds.at(-1)).toBe("unavailable");
+  });
+});
+
+describe("forget", () => {
+  test("leaves nothing of an unfinished job, its key neither, and touches no other", () => {
+    const store = place().open();
+    const key = { caller: "lobby", key: "k1", bodyHash: "aa" };
+    store.accept(newJob(1), key);
+    store.accept(newJob(2));
+    expect(store.forget(newJob(1).id)).toEqual({ kind: "found", value: "forgotten" });
+    expect(store.forget(newJob(1).id)).toEqual({ kind: "found", value: "not-there" });
+    expect([found(store.get(newJob(1).id)), found(store.toDo(newJob(1).id))]).toEqual([undefined, undefined]);
+    expect(store.counts().accepted).toBe(1);
+    // The key is free again.
+    expect(store.accept(newJob(3), key).kind).toBe("stored");
+  });
+
+  test("leaves a job that has ended: it has been seen", () => {
+    const store = place().open();
+    store.accept(newJob(1));
+    store.move(newJob(1).id, 0, moveTo.done);
+    expect(store.forget(newJob(1).id)).toEqual({ kind: "found", value: "not-there" });
+    expect(found(store.result(newJob(1).id))).toBeDefined();
+  });
+});
+
 describe("sweep", () => {
   test("forgets what ended by then, the earliest first, its bytes and its idempotency key with it", () => {
     const store = place().open();
@@ -275,6 +321,8 @@ const commands = fc.array(
       endedAtMs: fc.integer({ min: 1, max: 9 }),
       atMost: fc.integer({ min: 1, max: 4 }),
     }),
+    fc.record({ do: fc.constant("adopt" as const), at: whichJob }),
+    fc.record({ do: fc.constant("forget" as const), at: whichJob }),
     fc.record({ do: fc.constant("restart" as const) }),
     fc.record({ do: fc.constant("kill" as const) }),
   ),
@@ -335,6 +383,24 @@ test("any sequence of operations, restarts and kills leaves what the model says"
               model.set(at, { state: "accepted", fence: 0, attempt: 0, key, endedAtMs: undefined });
               if (key !== undefined) bodies.set(key, { at, body });
             }
+          } else if (command.do === "adopt") {
+            const { at } = command;
+            expect(store.adopt(newJob(at)).kind).toBe(model.has(at) ? "same" : "stored");
+            if (!model.has(at))
+              model.set(at, {
+                state: "accepted",
+                fence: 0,
+                attempt: 1,
+                key: undefined,
+                endedAtMs: undefined,
+              });
+          } else if (command.do === "forget") {
+            const { at } = command;
+            const row = model.get(at);
+            const isThere = row !== undefined && !isEnd(row.state);
+            expect(found(store.forget(newJob(at).id))).toBe(isThere ? "forgotten" : "not-there");
+            if (isThere) model.delete(at);
+            if (isThere && row.key !== undefined) bodies.delete(row.key);
           } else {
             const { at, to, staleBy, endedAtMs } = command;
             const row = model.get(at);

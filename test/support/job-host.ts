@@ -1,17 +1,21 @@
 // A program that takes jobs and does them until it is killed: the real store and lane, and a service whose inbox and outputs
-// are files, so that both outlive it. Lines on stdout are what a caller would have been told by then.
-// Arguments: the folder; the first job's number, or `drain` to take none and end when all have ended; a seed.
+// are files, so that both outlive it, or no service but the program itself. Ends are known to a file before they are
+// written down. Lines on stdout are what a caller would have been told by then.
+// Arguments: the folder; the first job's number, or `drain` to take none and end when all have ended; a seed; `service` or
+// `itself`, who does the jobs.
 
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import type { Job, JobEnd } from "../../src/jobs/job.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
 import { createLane, laneRules } from "../../src/jobs/lane.ts";
+import type { Closing } from "../../src/jobs/lane-ends.ts";
 import type { JobRunner, Submitted } from "../../src/jobs/runner.ts";
 import { openJobStore } from "../../src/jobs/store.ts";
 
-const [dir = "", from = "0", seed = "0"] = process.argv.slice(2);
+const [dir = "", from = "0", seed = "0", by = "service"] = process.argv.slice(2);
 const random = seededRandom(Number(seed));
 /** A refusal shuts the lane for a second, longer than most of these lives. */
 const refusals = from === "drain" ? 0 : 0.02;
@@ -50,8 +54,9 @@ const touched = (id: string) => {
   if (underWay.delete(id) && underWay.size === 0) say(`resumed ${Math.ceil(performance.now())}`);
 };
 
-const runner: JobRunner = {
+const onService: JobRunner = {
   name: "sagemaker",
+  outlives: true,
   marginMs: 30,
   busyMs: () => undefined,
   outputKey: ({ id }) => id,
@@ -76,9 +81,42 @@ const runner: JobRunner = {
   },
 };
 
+const inItself: JobRunner = {
+  name: "local",
+  outlives: false,
+  marginMs: 0,
+  busyMs: () => undefined,
+  outputKey: ({ id }) => id,
+  async submit(job, signal, began): Promise<Submitted> {
+    touched(job.id);
+    const { n } = JSON.parse(Buffer.from(job.request).toString());
+    await Bun.sleep(random());
+    began?.();
+    await Bun.sleep(random() * 4);
+    const madeRoom = random() < 0.1;
+    if (madeRoom || signal.aborted) return { kind: "again", afterMs: 5, why: "made room", madeRoom };
+    return { kind: "done", result: Buffer.from(JSON.stringify({ n, by: process.pid })) };
+  },
+  look: () => Promise.resolve({ kind: "absent" }),
+};
+
+/** As a manifest: the first end that is written there is the one that others know. */
+async function closing(job: Job, end: JobEnd): Promise<Closing> {
+  await Bun.sleep(random() * 2);
+  if (random() < refusals) return { kind: "again", afterMs: 5, why: "no S3" };
+  const file = join(dir, "ends", job.id);
+  if (!existsSync(file)) {
+    writeFileSync(`${file}.new`, JSON.stringify(end.state));
+    renameSync(`${file}.new`, file);
+  }
+  await Bun.sleep(random() * 2);
+  return { kind: "closed", state: JSON.parse(readFileSync(file, "utf8")) };
+}
+
 const lane = createLane({
   store,
-  runner,
+  runner: by === "service" ? onService : inItself,
+  closing,
   clock: systemClock,
   random,
   rules: { ...laneRules, submitsMost: 16, looksMost: 64 },

@@ -9,12 +9,13 @@ export interface ScriptedRunner extends JobRunner {
   /** Calls under way at once, the most. */
   readonly most: { submit: number; look: number };
   /** What the next answers are; both may be changed at any time. */
-  onSubmit: (job: Job, signal: AbortSignal) => Submitted | Promise<Submitted>;
+  onSubmit: (job: Job, signal: AbortSignal, began: () => void) => Submitted | Promise<Submitted>;
   onLook: (job: Job, signal: AbortSignal) => Looked | Promise<Looked>;
   busy: number | undefined;
   asked(what: "submit" | "look", id?: string): number[];
 }
 
+/** Without a margin nothing of it outlives the process. */
 export function scriptedRunner(now: () => number, marginMs = 60_000): ScriptedRunner {
   const calls: ScriptedRunner["calls"] = [];
   const most = { submit: 0, look: 0 };
@@ -33,6 +34,7 @@ export function scriptedRunner(now: () => number, marginMs = 60_000): ScriptedRu
 
   const runner: ScriptedRunner = {
     name: "sagemaker",
+    outlives: marginMs > 0,
     marginMs,
     calls,
     most,
@@ -41,7 +43,7 @@ export function scriptedRunner(now: () => number, marginMs = 60_000): ScriptedRu
     onLook: () => ({ kind: "absent" }),
     busyMs: () => runner.busy,
     outputKey: (job) => `jobs/${job.id}.out`,
-    submit: (job, signal) => ask("submit", job, () => runner.onSubmit(job, signal)),
+    submit: (job, signal, began = () => {}) => ask("submit", job, () => runner.onSubmit(job, signal, began)),
     look: (job, signal) => ask("look", job, () => runner.onLook(job, signal)),
     asked: (what, id) =>
       calls.filter((call) => call.what === what && (id === undefined || call.id === id)).map(({ at }) => at),

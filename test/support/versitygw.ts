@@ -6,8 +6,12 @@ import { join } from "node:path";
 import { answersAt, freePort } from "./free-port.ts";
 
 export interface S3Server {
+  readonly url: string;
   /** What the AWS SDK reads. */
   readonly env: Readonly<Record<string, string>>;
+  /** It says nothing more, until it is thawed. */
+  freeze(): void;
+  thaw(): void;
   stop(): Promise<void>;
 }
 
@@ -26,7 +30,10 @@ export async function startVersitygw(): Promise<S3Server> {
   });
   await answersAt(url, startMs);
   return {
+    url,
     env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "tester", AWS_SECRET_ACCESS_KEY: "tester-secret" },
+    freeze: () => child.kill("SIGSTOP"),
+    thaw: () => child.kill("SIGCONT"),
     async stop() {
       child.kill("SIGKILL");
       await child.exited;

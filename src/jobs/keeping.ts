@@ -1,0 +1,129 @@
+// What makes jobs outlive their host, as desk and lane ask for it: keys for the whole fleet, manifests, an end that is
+// written into S3 before anybody sees it, and a look there for a job whose host cannot be asked.
+
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import type { DeskRefusal } from "./desk-refusal.ts";
+import { notFound, storeRefusal } from "./desk-refusal.ts";
+import { openEnvelope } from "./envelope.ts";
+import { inTime } from "./in-time.ts";
+import type { Job, JobEnd } from "./job.ts";
+import type { Claimed } from "./key-claims.ts";
+import { claimKey } from "./key-claims.ts";
+import type { Closing } from "./lane-ends.ts";
+import type { Manifest } from "./manifest.ts";
+import type { ManifestPlaces, Manifests } from "./manifests.ts";
+import { createManifests } from "./manifests.ts";
+import type { KnownMember } from "./members.ts";
+import { isPresent } from "./members.ts";
+import type { Objects } from "./objects.ts";
+import { readKnown, readS3Url } from "./objects.ts";
+import { sageMakerRule } from "./sagemaker.ts";
+import type { Idempotency } from "./store.ts";
+
+export const keepingRule = {
+  /** Of S3, for an end: whoever cancels is waiting, and the lane tries again. */
+  closeMostMs: 5_000,
+  /** Past its ttl, so much later nobody is still looking for a result. */
+  expiredAfterMs: 5 * 60_000,
+} as const;
+
+export type Sought =
+  | { readonly kind: "found"; readonly job: Job; readonly result: Uint8Array | undefined }
+  /** It goes on there. */
+  | { readonly kind: "held"; readonly member: string }
+  | DeskRefusal;
+
+export interface JobKeeping {
+  /** An idempotency key, for the whole fleet. */
+  claim(idempotency: Idempotency, id: string, signal: AbortSignal): Promise<Claimed>;
+  readonly manifests: Manifests;
+  /** As the lane asks before it writes an end. Within `keepingRule.closeMostMs`; never rejects. */
+  closing(job: Job, end: JobEnd, signal: AbortSignal): Promise<Closing>;
+  /** A job that has no row here, by what S3 knows of it; another caller's is not there at all. */
+  seek(id: string, caller: string | undefined, signal: AbortSignal): Promise<Sought>;
+}
+
+export interface KeepingParts {
+  readonly places: ManifestPlaces;
+  /** This host. */
+  readonly member: string;
+  /** All of the fleet that are heard of. */
+  readonly members: () => readonly KnownMember[];
+  readonly objects: Objects;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export function createKeeping(parts: KeepingParts): JobKeeping {
+  const { places, member, members, objects, clock, random } = parts;
+  const manifests = createManifests(places, member, objects, clock);
+
+  const found = async (manifest: Manifest, signal: AbortSignal): Promise<Sought> => {
+    const job = jobOf(manifest, clock.wallMs());
+    if (job.state !== "done") return { kind: "found", job, result: undefined };
+    const place = readS3Url(manifest.outputKey);
+    if (place === undefined) return gone(manifest);
+    const read = await readKnown(objects, place, sageMakerRule.resultBytesMost, signal);
+    if (read.kind === "missing") return gone(manifest);
+    if (read.kind === "trouble") return unread(read.why, random);
+    const opened = openEnvelope(read.bytes, job);
+    if (opened.ok) return { kind: "found", job, result: opened.result };
+    return refused(
+      `The job was done, but what lies at ${manifest.outputKey} now is no result: ${opened.why}`,
+    );
+  };
+
+  return {
+    claim: (idempotency, id, signal) => claimKey(places.manifests, idempotency, id, objects, signal),
+    manifests,
+
+    async closing(job, end, signal) {
+      const wished = { outputKey: job.outputKey, ...end };
+      const closed = await inTime(clock, keepingRule.closeMostMs, signal, (both) =>
+        manifests.close(job.id, wished, both),
+      );
+      if (closed.kind !== "trouble") return closed;
+      const why = `The end of the job could not be written into S3 (${closed.trouble}): ${closed.why}`;
+      return { kind: "again", afterMs: 0, why };
+    },
+
+    async seek(id, caller, signal) {
+      const seen = await manifests.read(id, signal);
+      if (seen.kind === "missing") return notFound;
+      if (seen.kind === "trouble") return unread(seen.why, random);
+      const { manifest } = seen;
+      if (manifest.owner !== (caller ?? null)) return notFound;
+      const holds = (each: KnownMember): boolean => each.name === manifest.member && isPresent(each);
+      // Should it be held here it has no row, so it is waiting to be taken up.
+      if (manifest.state === "open" && manifest.member !== member && members().some(holds)) {
+        return { kind: "held", member: manifest.member };
+      }
+      return await found(manifest, signal);
+    },
+  };
+}
+
+/** Of a job that nobody holds who is alive; if it is open it waits for somebody to adopt it. */
+function jobOf(manifest: Manifest, wallMs: number): Job {
+  const { member: _member, input: _input, state, ...known } = manifest;
+  const job = { ...known, attempt: 0, recoveries: 0 };
+  if (state !== "open") return { ...job, state };
+  const endedAtMs = manifest.acceptedAtMs + manifest.ttlMs;
+  if (wallMs <= endedAtMs + keepingRule.expiredAfterMs) return { ...job, state: "accepted" };
+  const error = { code: "deadline_exceeded", message: "Its ttl was over and no result has come." };
+  return { ...job, state: "expired", error, endedAtMs };
+}
+
+const gone = ({ outputKey }: Manifest): DeskRefusal => ({
+  ...notFound,
+  message: `The job was done, but its result is at ${outputKey} no more. Results are kept there as long as the bucket's lifecycle rules say.`,
+});
+
+const refused = (message: string): DeskRefusal => ({ kind: "refused", code: "upstream_failed", message });
+
+const unread = (why: string, random: Random): DeskRefusal =>
+  storeRefusal(
+    `The host that has the job cannot be asked, and S3, which knows of it, did not answer. Try again. ${why}`,
+    random,
+  );

@@ -1,0 +1,186 @@
+// How a job leaves: ended, cancelled, or to another host. Where others may have it they are asked before an end is written
+// down, for what is written down is seen.
+
+import type { Clock } from "../base/clock.ts";
+import type { Job, JobEnd } from "./job.ts";
+import { isEnd } from "./job.ts";
+import type { LaneEntry } from "./lane-entry.ts";
+import { stageOf } from "./lane-entry.ts";
+import type { Flow } from "./lane-flow.ts";
+import type { Again } from "./runner.ts";
+import type { Ending, JobStore, Moved } from "./store.ts";
+import type { Trouble } from "./trouble.ts";
+import type { Turns } from "./turns.ts";
+
+/** What became of an end at those who must know it before us. */
+export type Closing =
+  /** What is written there now: ours, or an end of before (a crash came between, or a cancel was first). */
+  | { readonly kind: "closed"; readonly state: JobEnd["state"] }
+  /** Another host has the job: its row is forgotten, and nothing is shown. */
+  | { readonly kind: "lost"; readonly member: string }
+  | Again;
+
+export type Cancelled =
+  | Moved
+  /** Another host has it; it is forgotten here. */
+  | { readonly kind: "lost"; readonly member: string }
+  /** Nothing has changed, and the job goes on. */
+  | { readonly kind: "not-now"; readonly why: string };
+
+export type EndsEvent =
+  /** Another host has it now: `member`, where that is known. */
+  | { readonly kind: "lost"; readonly id: string; readonly member?: string }
+  | { readonly kind: "trouble"; readonly trouble: Trouble }
+  /** What must not throw threw. */
+  | { readonly kind: "broke"; readonly id: string; readonly error: unknown };
+
+export type CloseJob = (job: Job, end: JobEnd, signal: AbortSignal) => Promise<Closing>;
+
+export interface EndsParts {
+  readonly flow: Flow;
+  readonly store: JobStore;
+  readonly turns: Turns;
+  readonly outlives: boolean;
+  readonly clock: Clock;
+  /** Undefined: nobody else can have the job. */
+  readonly closing: CloseJob | undefined;
+  readonly tell: (event: EndsEvent) => void;
+  /** From then on the store may be closed. */
+  readonly left: AbortSignal;
+}
+
+export interface Ends {
+  end(entry: LaneEntry, job: Job, to: Ending): void;
+  /** Its turn, of an entry in one of the stages that are ours. */
+  leave(entry: LaneEntry): void;
+  lose(id: string): void;
+  cancel(id: string): Promise<Cancelled>;
+}
+
+/** Results that wait until they may be written down. More are let go: they are looked for, or done, once more. */
+const heldBytesMost = 64 * 1024 * 1024;
+
+const bytesOf = (end: Ending | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
+
+export function createEnds({ flow, store, turns, outlives, clock, closing, tell, left }: EndsParts): Ends {
+  function end(entry: LaneEntry, job: Job, to: Ending): void {
+    if (closing === undefined) {
+      flow.move(entry, job.fence, to);
+      return;
+    }
+    entry.stage = "close";
+    entry.end = to;
+    flow.soon(entry);
+  }
+
+  function close(entry: LaneEntry, to: Ending, ask: CloseJob): void {
+    const job = flow.rowOf(entry, store.get);
+    if (job === undefined) return;
+    const wished: JobEnd = {
+      state: to.to,
+      ...(to.to === "done" ? { outputKey: job.outputKey } : { error: to.error }),
+    };
+    turns.call<Closing>({
+      what: "look",
+      entry,
+      ask: async (signal) => {
+        const closed = await ask(job, wished, signal);
+        return closed.kind === "again" ? { ...closed, thisOnly: true } : closed;
+      },
+      cameBack: (closed) => {
+        if (!entry.gone && !left.aborted) closedAs(entry, job, to, closed);
+      },
+    });
+  }
+
+  function closedAs(entry: LaneEntry, job: Job, to: Ending, closed: Closing): void {
+    if (closed.kind === "lost") lose(job.id, closed.member);
+    else if (closed.kind === "again") {
+      if (heldBytes() > heldBytesMost) letGo(entry, job);
+      flow.refused(entry, closed);
+    } else if (closed.state === "cancelled") flow.follow(entry, store.cancel(job.id, clock.wallMs()));
+    else flow.move(entry, job.fence, to);
+  }
+
+  function heldBytes(): number {
+    let sum = 0;
+    for (const entry of flow.entries.values()) sum += bytesOf(entry.end);
+    return sum;
+  }
+
+  function letGo(entry: LaneEntry, job: Job): void {
+    entry.end = undefined;
+    entry.stage = clock.now() < entry.expiresAt ? stageOf(job, outlives) : "last";
+  }
+
+  /** Whether it is forgotten. Where the disk refuses, an entry is seen to again. */
+  function lose(id: string, member?: string): boolean {
+    const entry = flow.entries.get(id);
+    const forgotten = store.forget(id);
+    if (forgotten.kind === "unavailable") {
+      if (entry === undefined) tell({ kind: "trouble", trouble: forgotten.trouble });
+      else flow.leaveLost(entry, forgotten.trouble);
+      return false;
+    }
+    if (entry !== undefined) flow.drop(entry);
+    if (forgotten.value === "forgotten") {
+      tell({ kind: "lost", id, ...(member !== undefined && { member }) });
+      flow.wake(id);
+    }
+    return true;
+  }
+
+  /** Whoever may not throw and does must not take the job out of the world. */
+  async function askToCancel(job: Job, ask: CloseJob): Promise<Closing> {
+    try {
+      return await ask(job, { state: "cancelled" }, left);
+    } catch (error) {
+      tell({ kind: "broke", id: job.id, error });
+      return { kind: "again", afterMs: 0, why: "Whoever else may have the job could not be asked." };
+    }
+  }
+
+  function cancelHere(id: string): Moved {
+    const moved = store.cancel(id, clock.wallMs());
+    if (moved.kind === "moved") flow.ended(moved.job);
+    return moved;
+  }
+
+  /** Out of the flow while others are asked, so that it does not end otherwise meanwhile. */
+  async function cancelEverywhere(job: Job, ask: CloseJob): Promise<Cancelled> {
+    const entry = flow.entries.get(job.id);
+    if (entry?.stage === "close" || entry?.stage === "lost")
+      return { kind: "not-now", why: "The job is coming to its end just now." };
+    if (entry !== undefined) flow.drop(entry);
+    const closed = await askToCancel(job, ask);
+    if (left.aborted) return { kind: "not-now", why: "This router is stopping." };
+    const cancelled = cancelledAs(job, closed);
+    const isOver = cancelled.kind === "moved" || (closed.kind === "lost" && lose(job.id, closed.member));
+    // Its row may have changed meanwhile; whoever has its turn looks.
+    if (!isOver && !flow.entries.has(job.id)) flow.enter(job, false);
+    return cancelled;
+  }
+
+  function cancelledAs(job: Job, closed: Closing): Cancelled {
+    if (closed.kind === "lost") return closed;
+    if (closed.kind === "again") return { kind: "not-now", why: closed.why };
+    return closed.state === "cancelled" ? cancelHere(job.id) : { kind: "refused", job };
+  }
+
+  return {
+    end,
+    leave(entry) {
+      if (entry.end !== undefined && closing !== undefined) close(entry, entry.end, closing);
+      else lose(entry.id);
+    },
+    lose,
+    async cancel(id) {
+      if (closing === undefined) return cancelHere(id);
+      const found = store.get(id);
+      if (found.kind === "unavailable") return found;
+      const job = found.value;
+      if (job === undefined || isEnd(job.state)) return { kind: "refused", job };
+      return cancelEverywhere(job, closing);
+    },
+  };
+}

@@ -1,0 +1,176 @@
+// What S3 holds before a job is accepted, as doors see it: through a desk.
+
+import { expect, test } from "bun:test";
+import type { JobKeeping } from "../../src/jobs/keeping.ts";
+import { createKeeping } from "../../src/jobs/keeping.ts";
+import type { Manifests } from "../../src/jobs/manifests.ts";
+import { createManifests } from "../../src/jobs/manifests.ts";
+import { secureMostMs } from "../../src/jobs/secure.ts";
+import type { StoreLimits } from "../../src/jobs/store.ts";
+import { cleanup } from "../support/cleanup.ts";
+import { deskScene } from "../support/desk-scene.ts";
+import { fleetPlaces } from "../support/job-fleet.ts";
+import { newJob, roomy } from "../support/job-place.ts";
+import { memoryObjects } from "../support/memory-objects.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
+
+const ends = cleanup();
+const { signal } = new AbortController();
+
+interface Change {
+  readonly limits?: StoreLimits;
+  readonly keeping?: (keeping: JobKeeping) => JobKeeping;
+}
+
+function scene({ limits = roomy, keeping: changed = (keeping) => keeping }: Change = {}) {
+  const [clock, objects] = [virtualClock(), memoryObjects()];
+  const keeping = changed(
+    createKeeping({
+      places: fleetPlaces,
+      member: "gold-1",
+      members: () => [],
+      objects,
+      clock,
+      random: () => 0.5,
+    }),
+  );
+  const other = createManifests(fleetPlaces, "gold-2", objects, clock);
+  return { clock, objects, keeping, other, ...ends(deskScene(clock, { keeping, limits })) };
+}
+
+type Scene = ReturnType<typeof scene>;
+const idOf = (told: Awaited<ReturnType<Scene["order"]>>): string => {
+  if (!("job" in told)) throw new Error(JSON.stringify(told));
+  return told.job.id;
+};
+const manifestsIn = ({ objects }: Scene) =>
+  objects
+    .keys()
+    .filter((key) => key.startsWith("m/jobs/"))
+    .map((key) => JSON.parse(objects.text(key) ?? ""));
+
+test("a job that is accepted is in S3 as it is stored, with the place of its result", async () => {
+  const all = scene();
+  const id = idOf(await all.order());
+  expect(manifestsIn(all)).toMatchObject([
+    { id, member: "gold-1", owner: "lobby", model: "story-70b", state: "open", output_key: `jobs/${id}.out` },
+  ]);
+  expect(all.desk.durability).toBe("fleet");
+});
+
+test("a job that could not be put into S3 is not accepted, and its caller is told why", async () => {
+  const all = scene();
+  all.objects.fail("network", Number.POSITIVE_INFINITY);
+  expect(await all.order()).toMatchObject({
+    code: "job_store_unavailable",
+    message: expect.stringContaining("as asked for"),
+    retryAfterMs: expect.any(Number),
+  });
+  expect(all.store.counts().accepted).toBe(0);
+});
+
+test("S3 is waited for a bounded time", async () => {
+  const keep: Manifests["keep"] = (_, cut) =>
+    new Promise((resolve) =>
+      cut.addEventListener("abort", () => resolve({ kind: "trouble", trouble: "cut", why: "too long" })),
+    );
+  const { order, clock } = scene({
+    keeping: (keeping) => ({ ...keeping, manifests: { ...keeping.manifests, keep } }),
+  });
+  let told: unknown;
+  void order().then((each) => {
+    told = each;
+  });
+  await clock.advance(secureMostMs - 1);
+  expect(told).toBeUndefined();
+  await clock.advance(1);
+  expect(told).toMatchObject({ code: "job_store_unavailable" });
+});
+
+test("a job that the store then has no place for is ended in S3, for nobody was told of it", async () => {
+  const all = scene({ limits: { ...roomy, queuedMost: 1 } });
+  const id = idOf(await all.order());
+  expect(await all.order()).toMatchObject({ code: "tier_overloaded" });
+  await all.clock.settle();
+  const states = manifestsIn(all).map((manifest) => [manifest.id === id, manifest.state]);
+  expect(states.toSorted()).toEqual([
+    [false, "cancelled"],
+    [true, "open"],
+  ]);
+});
+
+test("an idempotency key is the same job's, and with another request is refused", async () => {
+  const { order } = scene();
+  const id = idOf(await order({ idempotencyKey: "k" }));
+  expect(await order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id } });
+  expect(await order({ idempotencyKey: "k", ttlMs: 1000 })).toMatchObject({ code: "idempotency_mismatch" });
+});
+
+test("an idempotency key that another host has claimed is that host's to answer for", async () => {
+  const theirs = `job_gold-2_${"0".repeat(26)}`;
+  const { order, store } = claimed(theirs);
+  expect(await order({ idempotencyKey: "k" })).toEqual({ kind: "elsewhere", id: theirs, member: "gold-2" });
+  expect(store.counts().accepted).toBe(0);
+});
+
+/** A key that is claimed for a job of that id, and nothing more. */
+function claimed(id: string) {
+  const all = scene({
+    keeping: (keeping) => ({
+      ...keeping,
+      async claim(idempotency, asked, cut) {
+        await keeping.claim(idempotency, id, cut);
+        return keeping.claim(idempotency, asked, cut);
+      },
+    }),
+  });
+  return all;
+}
+
+const ours = newJob(1);
+
+test("a key of ours whose job a crash has lost gives that job its id", async () => {
+  const all = claimed(ours.id);
+  const told = await all.order({ idempotencyKey: "k" });
+  expect([told.kind, idOf(told)]).toEqual(["accepted", ours.id]);
+  expect(manifestsIn(all)).toMatchObject([{ id: ours.id, state: "open" }]);
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id: ours.id } });
+  await all.clock.settle();
+  expect(manifestsIn(all)).toMatchObject([{ id: ours.id, state: "open" }]);
+});
+
+test("a key of ours whose job was kept and not accepted has it accepted now", async () => {
+  const all = claimed(ours.id);
+  await all.keeping.manifests.keep(ours, signal);
+  expect(idOf(await all.order({ idempotencyKey: "k" }))).toBe(ours.id);
+});
+
+test("a key of ours whose job another host has adopted, or ended, is not begun a second time", async () => {
+  const taken = claimed(ours.id);
+  await taken.keeping.manifests.keep(ours, signal);
+  await taken.other.take(ours.id, "gold-1", signal);
+  expect(await taken.order({ idempotencyKey: "k" })).toEqual({
+    kind: "elsewhere",
+    id: ours.id,
+    member: "gold-2",
+  });
+  const ended = claimed(ours.id);
+  await ended.keeping.manifests.keep(ours, signal);
+  await ended.keeping.manifests.close(ours.id, { state: "failed" }, signal);
+  expect(await ended.order({ idempotencyKey: "k" })).toMatchObject({ kind: "elsewhere", id: ours.id });
+  for (const { store } of [taken, ended]) expect(store.counts().accepted).toBe(0);
+});
+
+test("a key of another host whose job was adopted here is answered for here", async () => {
+  const theirs = `job_gold-2_${"0".repeat(26)}`;
+  const all = claimed(theirs);
+  all.lane.adopt({ ...ours, id: theirs });
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id: theirs } });
+});
+
+test("a key that cannot be claimed, for S3 is away, is not accepted", async () => {
+  const all = scene();
+  all.objects.fail("throttled", 1);
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ code: "job_store_unavailable" });
+  expect(all.objects.keys()).toEqual([]);
+});

@@ -1,0 +1,194 @@
+// Hosts with jobs over one S3 and one SageMaker: each with its own disk, and all heard of as a test says.
+
+import type { Clock } from "../../src/base/clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import type { Aws } from "../../src/jobs/aws.ts";
+import type { JobDesk, Ordered } from "../../src/jobs/desk.ts";
+import { createJobDesk } from "../../src/jobs/desk.ts";
+import { createJobIds } from "../../src/jobs/job-id.ts";
+import type { Keeper } from "../../src/jobs/keeper.ts";
+import { createKeeper } from "../../src/jobs/keeper.ts";
+import type { KeeperEvent } from "../../src/jobs/keeper-event.ts";
+import type { JobKeeping } from "../../src/jobs/keeping.ts";
+import { createKeeping } from "../../src/jobs/keeping.ts";
+import type { Lane } from "../../src/jobs/lane.ts";
+import { createLane } from "../../src/jobs/lane.ts";
+import { createLeases } from "../../src/jobs/lease.ts";
+import type { KnownMember } from "../../src/jobs/members.ts";
+import { below } from "../../src/jobs/objects.ts";
+import { createSageMakerRunner } from "../../src/jobs/sagemaker.ts";
+import type { JobStore } from "../../src/jobs/store.ts";
+import type { JobPlace } from "./job-place.ts";
+import { jobPlace } from "./job-place.ts";
+import type { MemoryObjects } from "./memory-objects.ts";
+import { memoryObjects } from "./memory-objects.ts";
+import type { VirtualClock } from "./virtual-clock.ts";
+import { virtualClock } from "./virtual-clock.ts";
+
+export interface JobHost {
+  readonly name: string;
+  readonly desk: JobDesk;
+  readonly lane: Lane;
+  readonly store: JobStore;
+  readonly keeping: JobKeeping;
+  readonly keeper: Keeper;
+  readonly told: KeeperEvent[];
+  /** What a keeper may still do while it drains: nothing but renew. */
+  mayAdopt: boolean;
+  /** Orders a job for `lobby`; its id. */
+  order(idempotencyKey?: string): Promise<string>;
+}
+
+export interface JobHosts {
+  /** What gossip says, to everybody alike. */
+  readonly heard: Map<string, KnownMember["state"]>;
+  /** Begins a host that is then heard of as alive; `disk`: what a run before has left. */
+  host(name: string, disk?: JobPlace): JobHost;
+  /** As by SIGKILL. Nobody has heard of it yet. Answers what lies on its disk. */
+  kill(host: JobHost): JobPlace;
+  stop(): Promise<void>;
+}
+
+/** In virtual time, with nothing behind it but memory. */
+export interface JobFleet extends JobHosts {
+  readonly clock: VirtualClock;
+  readonly objects: MemoryObjects;
+  /** What SageMaker was handed: the inference ids. */
+  readonly invoked: string[];
+  /** Whether SageMaker finishes what it was handed, a second later or whenever it works again. */
+  works: boolean;
+}
+
+export const fleetPlaces = {
+  manifests: { bucket: "bucket", key: "m" },
+  input: { bucket: "bucket", key: "in" },
+};
+const { signal: never } = new AbortController();
+const output = { bucket: "bucket", key: "results" };
+
+export const told = '{"object":"chat.completion","choices":[{"message":{"content":"Hm."}}]}';
+
+export function jobFleet(): JobFleet {
+  const clock = virtualClock();
+  const objects = memoryObjects();
+  const aws: Aws = {
+    objects,
+    async invokeAsync({ inferenceId, outputPath, filename }) {
+      fleet.invoked.push(inferenceId);
+      const place = below(output, outputPath, filename);
+      const work = async (): Promise<void> => {
+        const put = fleet.works && (await objects.put(place, Buffer.from(told), "always", never));
+        if (put === false || put.kind === "trouble") clock.after(1000, () => void work());
+      };
+      clock.after(1000, () => void work());
+      return { kind: "taken", inferenceId, outputLocation: undefined, failureLocation: undefined };
+    },
+    describeEndpoint: () => Promise.resolve({ kind: "trouble", trouble: "denied", why: "nobody asks" }),
+    close() {},
+  };
+  const fleet: JobFleet = { ...jobHosts(aws, clock), clock, objects, invoked: [], works: true };
+  return fleet;
+}
+
+export function jobHosts(aws: Aws, clock: Clock): JobHosts {
+  const { objects } = aws;
+  const heard: JobHosts["heard"] = new Map();
+  const running = new Map<JobHost, { readonly place: JobPlace; end(): Promise<void> }>();
+  const places: JobPlace[] = [];
+  let seed = 1;
+
+  return {
+    heard,
+    host(name, place = jobPlace()) {
+      const random = seededRandom(seed++);
+      const members = () => [...heard].map(([each, state]) => ({ name: each, state }));
+      const keeping = createKeeping({ places: fleetPlaces, member: name, members, objects, clock, random });
+      const runner = createSageMakerRunner(
+        { endpoint: "story-bronze", output, input: fleetPlaces.input, inputIsThere: true },
+        aws,
+        clock,
+      );
+      const store = place.open();
+      const lane = createLane({ store, runner, clock, random, closing: keeping.closing });
+      const events: KeeperEvent[] = [];
+      const keeper = createKeeper({
+        leases: createLeases(fleetPlaces.manifests, name, objects, clock),
+        manifests: keeping.manifests,
+        lane,
+        knows(id) {
+          const found = store.get(id);
+          return found.kind === "unavailable" || found.value !== undefined;
+        },
+        members,
+        member: name,
+        mayAdopt: () => host.mayAdopt,
+        clock,
+        random,
+        tell: (event) => events.push(event),
+      });
+      const desk = createJobDesk({
+        member: name,
+        store,
+        lane,
+        runner,
+        newId: createJobIds(name, clock, random),
+        models: ["story-70b"],
+        requestBytesMost: 100_000,
+        resultCache: { enabled: true, maxEntries: 100, maxBytes: 1_000_000, ttlMs: 60_000 },
+        keeping,
+        clock,
+        random,
+      });
+      const host: JobHost = {
+        name,
+        desk,
+        lane,
+        store,
+        keeping,
+        keeper,
+        told: events,
+        mayAdopt: true,
+        order: async (idempotencyKey) => idOf(await desk.order({ ...asked, idempotencyKey })),
+      };
+      running.set(host, {
+        place,
+        async end() {
+          keeper.stop();
+          await lane.stop();
+          store.close();
+        },
+      });
+      places.push(place);
+      heard.set(name, "alive");
+      keeper.start();
+      return host;
+    },
+    kill(host) {
+      const { place, end } = running.get(host) ?? {};
+      if (place === undefined || end === undefined) throw new Error(`${host.name} does not run`);
+      const left = place.copy();
+      places.push(left);
+      running.delete(host);
+      void end();
+      return left;
+    },
+    async stop() {
+      for (const { end } of running.values()) await end();
+      for (const place of places) place.stop();
+    },
+  };
+}
+
+const asked = {
+  caller: "lobby",
+  kind: "chat",
+  model: undefined,
+  modelName: undefined,
+  request: Buffer.from('{"messages":[{"role":"user","content":"A tale."}]}'),
+  ttlMs: 3_600_000,
+} as const;
+
+function idOf(ordered: Ordered): string {
+  if (ordered.kind === "refused" || ordered.kind === "elsewhere") throw new Error(JSON.stringify(ordered));
+  return ordered.job.id;
+}
