@@ -27,13 +27,15 @@ import { createGossipAnswer } from "./host/gossip-answer.ts";
 import type { GossipTransport } from "./host/gossip-transport.ts";
 import { createGossipTransport, failureText } from "./host/gossip-transport.ts";
 import { gossipBounds, gossipSubject } from "./host/gossip-wire.ts";
+import { createJobCallSeals } from "./host/job-call.ts";
 import { ownHost } from "./host/own-host.ts";
 import type { Refused, SealKeys } from "./host/sealed-message.ts";
 import { createSeals, randomNonce } from "./host/sealed-message.ts";
 import { alone } from "./http/alone.ts";
-import type { DoorCluster, MemberFacts } from "./http/door.ts";
+import type { DoorCluster, JobCalls, MemberFacts } from "./http/door.ts";
 import { createGossipApp } from "./http/gossip.ts";
 import type { App } from "./http/listen.ts";
+import { createJobCalls } from "./job-calls.ts";
 import { logMembership } from "./membership-log.ts";
 import type { Log } from "./telemetry/log.ts";
 
@@ -82,6 +84,8 @@ export interface ClusterLink {
   /** For the gossip listener, which must be open before `start`. */
   readonly app: App;
   readonly door: DoorCluster;
+  /** What the others are asked about jobs. */
+  readonly askMember: JobCalls;
   readonly seals: ForwardSeals;
   /** Gossip as it stands; undefined before `start`. */
   readonly gossip: Gossip | undefined;
@@ -109,7 +113,9 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
     clock,
     nonce: randomNonce,
   }).about(gossipSubject);
-  const forwardSeals = createForwardSeals({ fleet: config.fleet, name, keys, clock });
+  const claims = { fleet: config.fleet, name, keys, clock };
+  const forwardSeals = createForwardSeals(claims);
+  const jobSeals = createJobCallSeals(claims);
   const transport = createGossipTransport({ seals, clock, refused });
   const discovery: Discovery = createDiscovery({
     clock,
@@ -155,6 +161,8 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
   const onEvent = (event: MembershipEvent): void => {
     logMembership(log, event);
     events.membership(event.kind);
+    // Adverts come by the hundred; who has moved is found out when he is asked.
+    if (event.kind !== "updated") askMember.membersChanged();
     switch (event.kind) {
       case "accused":
         return;
@@ -275,6 +283,9 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
     };
   };
 
+  const members = (): readonly MemberFacts[] => speaking()?.members().map(factsOf) ?? alone(name).members();
+  const askMember = createJobCalls({ seals: jobSeals, members, clock });
+
   return {
     app: createGossipApp({
       answer: createGossipAnswer({
@@ -290,15 +301,17 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
       refused,
     }),
     door: {
-      members: () => speaking()?.members().map(factsOf) ?? alone(name).members(),
+      members,
       counts: () => speaking()?.counts() ?? alone(name).counts(),
       forwarded: { open: forwardSeals.open, refused },
+      jobCalls: { open: jobSeals.open, refused },
       announce(clearing) {
         clearings.announce(clearing, clock.now());
         publish();
         return (speaking()?.counts().alive ?? 1) - 1;
       },
     },
+    askMember,
     seals: forwardSeals,
     transport,
     get gossip() {
@@ -327,6 +340,7 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
       gossip?.stop();
       discovery.stop();
       transport.close();
+      askMember.stop();
     },
   };
 }

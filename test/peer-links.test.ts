@@ -42,7 +42,7 @@ function scene() {
       const seal = new RegExp(`^${peerHeader}: (.*)$`, "im").exec(request.head)?.[1]?.trim() ?? "";
       const opened = receiver.open("POST /v1/chat/completions", seal);
       if ("refused" in opened) throw new Error(`the seal is ${opened.refused}`);
-      const { endpoint, model } = opened.forwarded;
+      const { endpoint, model } = opened.claim;
       claims.push({ endpoint, model, body: request.body.toString(), connection: connection.index });
       if (settings.answer !== undefined) connection.write(settings.answer);
     }

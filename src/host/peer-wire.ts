@@ -6,23 +6,24 @@ import type { WireExchange, WireRequest, WireResponse, WireTarget } from "../wir
 import { createWireClient } from "../wire/client.ts";
 import type { PoolCounts } from "../wire/pool.ts";
 import { WireError } from "../wire/wire-error.ts";
-import type { Forwarded, ForwardSeals } from "./forwarded.ts";
+import type { ClaimSeals } from "./claim-seals.ts";
+import type { Forwarded } from "./forwarded.ts";
 import { forwardedMs, peerHeader } from "./forwarded.ts";
 
-export interface Forwarding {
-  readonly claim: Forwarded;
+export interface Forwarding<Claim = Forwarded> {
+  readonly claim: Claim;
   readonly deadline: Instant;
 }
 
-export interface PeerRequest extends WireRequest {
+export interface PeerRequest<Claim = Forwarded> extends WireRequest {
   /** What its receiver is told under seal. Nothing of it is in `headers`. */
-  readonly forwarding?: Forwarding | undefined;
+  readonly forwarding?: Forwarding<Claim> | undefined;
 }
 
-/** As a WireClient, for requests that are forwarded. */
-export interface PeerClient {
+/** As a WireClient, for requests that say under seal in whose name they are. */
+export interface PeerClient<Claim = Forwarded> {
   /** @throws TypeError where the request says nothing of its forwarding: a bug of the caller. */
-  request(request: PeerRequest): WireExchange;
+  request(request: PeerRequest<Claim>): WireExchange;
   stats(): PoolCounts;
   close(): void;
   /** As of a WireClient. */
@@ -34,16 +35,16 @@ export interface PeerClock {
   aheadMs: number;
 }
 
-export interface PeerWireParts {
+export interface PeerWireParts<Claim> {
   readonly target: WireTarget;
-  readonly seals: Pick<ForwardSeals, "seal" | "openClock">;
+  readonly seals: Pick<ClaimSeals<Claim>, "seal" | "openClock">;
   readonly clock: Clock;
   /** Shared by all clients of one peer. */
   readonly peerClock: PeerClock;
   readonly maxConnections: number;
 }
 
-export function createPeerClient(parts: PeerWireParts): PeerClient {
+export function createPeerClient<Claim>(parts: PeerWireParts<Claim>): PeerClient<Claim> {
   const { target, seals, clock, peerClock, maxConnections } = parts;
   const client = createWireClient(target, clock, { maxConnections });
 

@@ -2,16 +2,21 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import type { OpenedForward } from "../host/forwarded.ts";
+import type { Forwarded } from "../host/forwarded.ts";
 import type { Trace } from "./request-headers.ts";
 
 /** Another router's, by a seal that is good. */
-export type FromPeer = Extract<OpenedForward, { readonly from: string }>;
+export interface FromPeer {
+  readonly from: string;
+  readonly forwarded: Forwarded;
+}
 
 export interface Admitted {
   /** The name of the key that it carries, here or at its first router; undefined where none is asked for. */
   readonly caller: string | undefined;
   readonly fromPeer?: FromPeer;
+  /** The router that asks about jobs in the caller's name: what this one does not have it must not ask others for. */
+  readonly fromMember?: string;
 }
 
 export interface Arrival extends Admitted {

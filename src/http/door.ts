@@ -2,6 +2,7 @@
 
 import type { CacheControl, CacheName } from "../base/cache-control.ts";
 import type { Clock, Instant } from "../base/clock.ts";
+import type { Leaving } from "../base/departure.ts";
 import type { Random } from "../base/random.ts";
 import type { MemberState } from "../cluster/claim.ts";
 import type { Dispatch } from "../dispatch/dispatch.ts";
@@ -9,9 +10,14 @@ import type { Intents } from "../dispatch/intents.ts";
 import type { Advert } from "../fleet/advert.ts";
 import type { Clearing } from "../fleet/clearing.ts";
 import type { Fleet } from "../fleet/fleet.ts";
-import type { ForwardSeals } from "../host/forwarded.ts";
+import type { ClaimSeals } from "../host/claim-seals.ts";
+import type { Forwarded } from "../host/forwarded.ts";
+import type { JobCall } from "../host/job-call.ts";
 import type { Refused } from "../host/sealed-message.ts";
 import type { JobDesk } from "../jobs/desk.ts";
+import type { EndpointSeen } from "../jobs/endpoint-watch.ts";
+import type { JobFigures } from "../jobs/job-figures.ts";
+import type { OperatorDesk } from "../jobs/operator-desk.ts";
 import type { RoutingPolicy } from "../routing/sla.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Registry } from "../telemetry/registry.ts";
@@ -53,16 +59,58 @@ export interface MemberFacts {
   readonly accused?: { readonly by: string; readonly why: string } | undefined;
 }
 
+/** Requests of other routers, which stand for a caller's key. */
+export interface SealedRequests<Claim> {
+  readonly open: ClaimSeals<Claim>["open"];
+  readonly refused: (why: Refused) => void;
+}
+
+/** A question about jobs for one other router, in a caller's name. */
+export interface MemberAsk {
+  readonly member: string;
+  readonly method: "GET" | "POST";
+  /** With its query. */
+  readonly path: string;
+  readonly caller: string | undefined;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly body?: Uint8Array;
+  /** Until the last byte of the answer. */
+  readonly leftMs: number;
+  readonly signal: Leaving;
+}
+
+export interface MemberAnswer {
+  readonly status: number;
+  readonly headers: { get(name: string): string | undefined };
+  readonly body: Uint8Array;
+}
+
+export interface JobCalls {
+  /** Never rejects. `unreachable`: why there is no answer of a router of this fleet, in a few words. */
+  ask(ask: MemberAsk): Promise<MemberAnswer | { readonly unreachable: string }>;
+  /** The routers that can be asked. */
+  others(): readonly string[];
+}
+
 /** The fleet that this router is in; alone, it is one of one. */
 export interface DoorCluster {
   members(): readonly MemberFacts[];
   counts(): Readonly<Record<MemberState, number>>;
   /** Undefined: it is in no fleet, and takes what nobody forwards. */
-  readonly forwarded:
-    | { readonly open: ForwardSeals["open"]; readonly refused: (why: Refused) => void }
-    | undefined;
+  readonly forwarded: SealedRequests<Forwarded> | undefined;
+  /** What its members ask about jobs. */
+  readonly jobCalls?: SealedRequests<JobCall>;
   /** Tells all peers what was cleared here. Answers how many there are to hear it. */
   announce(clearing: Clearing): number;
+}
+
+/** How the async lane of this host stands. */
+export interface JobsHealth extends JobFigures {
+  readonly runner: JobDesk["runner"];
+  /** Why the job file takes nothing, in a sentence; undefined: it does. */
+  readonly storeTrouble: string | undefined;
+  /** Where jobs are done, as it was told last; undefined: nobody was asked, or nobody knew. */
+  readonly endpoint?: EndpointSeen | undefined;
 }
 
 export interface Door {
@@ -78,6 +126,13 @@ export interface Door {
   self(): { readonly public: string | null; readonly zone: string | null };
   /** Undefined: this router has no async lane. */
   readonly desk?: JobDesk;
+  /** Undefined: there is nobody to ask about the jobs that this router does not have. */
+  readonly askMember?: JobCalls;
+  /** Where there is a desk: the same jobs in the hands of an operator, and how they stand. */
+  /** In the place of one, in a fleet where others may have it: takes nothing, and knows whom to ask. */
+  readonly deskWithoutLane?: JobDesk;
+  readonly operatorJobs?: OperatorDesk;
+  readonly jobsHealth?: () => JobsHealth;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;
   /** What was cleared in memory must not come back from the disk. */
   readonly onCacheCleared: (cache: CacheName) => void;

@@ -1,5 +1,5 @@
-// What a peer forwards, where it arrives: whether the seal is good, what is asked, and what each answer tells the router
-// that sent it. Making the seals is host/forwarded's business.
+// What comes under a peer's seal, where it arrives: whether the seal is good, what is asked, and what each answer tells
+// the router that sent it. Making the seals is the business of host/.
 
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { Dispatched } from "../dispatch/dispatch.ts";
@@ -10,9 +10,9 @@ import { loadHint } from "../fleet/load.ts";
 import { loadHeader, peerHeader, peerRefusedHeader } from "../host/forwarded.ts";
 import type { Refused } from "../host/sealed-message.ts";
 import { letters } from "../intents/prompt.ts";
-import type { FromPeer } from "./arrival.ts";
+import type { Admitted, FromPeer } from "./arrival.ts";
 import { readObject } from "./body.ts";
-import type { Door } from "./door.ts";
+import type { Door, SealedRequests } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
 
@@ -21,16 +21,41 @@ const questionRule = {
   temperatureMost: 2,
 } as const;
 
-/** Undefined: nobody has forwarded it, or this router is in no fleet, so that it is a caller's like any other. */
-export function openForwarded(
+/** Undefined: nobody has sealed it, or this router is in no fleet, so that it is a caller's like any other. */
+export type OpenSealed = (headers: Headers, cluster: Door["cluster"]) => Admitted | Response | undefined;
+
+export const openForwarded =
+  (path: string): OpenSealed =>
+  (headers, { forwarded: receiving }) => {
+    const opened = receiving && openSeal(headers, `POST ${path}`, receiving);
+    if (opened === undefined || opened instanceof Response) return opened;
+    const { from, claim: forwarded } = opened;
+    return { caller: forwarded.caller, fromPeer: { from, forwarded } };
+  };
+
+/** What a router asks about jobs; at their paths and at no others. */
+export const openJobCall =
+  ({ method, url }: Request): OpenSealed =>
+  (headers, { jobCalls: receiving }) => {
+    if (receiving === undefined || (method !== "GET" && method !== "POST")) return undefined;
+    // As it was sent, with its query: what a URL makes of it need not be what was sealed.
+    const target = url.slice(url.indexOf("/", url.indexOf("//") + 2));
+    if (!jobTarget.test(target)) return undefined;
+    const opened = openSeal(headers, `${method} ${target}`, receiving);
+    if (opened === undefined || opened instanceof Response) return opened;
+    return { caller: opened.claim.caller, fromMember: opened.from };
+  };
+
+const jobTarget = /^\/v1\/jobs(?:\/[^/?]+(?:\/cancel)?)?(?:\?|$)/;
+
+function openSeal<Claim>(
   headers: Headers,
-  path: string,
-  { forwarded: receiving }: Door["cluster"],
-): FromPeer | Response | undefined {
-  if (receiving === undefined) return undefined;
+  requestLine: string,
+  receiving: SealedRequests<Claim>,
+): { readonly from: string; readonly claim: Claim } | Response | undefined {
   const header = headers.get(peerHeader);
   if (header === null) return undefined;
-  const opened = receiving.open(`POST ${path}`, header);
+  const opened = receiving.open(requestLine, header);
   if (!("refused" in opened)) return opened;
   const { refused: why, clock } = opened;
   receiving.refused(why);

@@ -7,13 +7,14 @@ import { errorCodes } from "../base/error-codes.ts";
 import type { Dispatched } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import type { JobDesk, SeenJob } from "../jobs/desk.ts";
+import type { Elsewhere, JobDesk, SeenJob } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { JobKind } from "../jobs/job.ts";
 import { isEnd } from "../jobs/job.ts";
 import type { Asked } from "../routing/sla.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
+import { askAround, ownerUnreachable, reachedOrder } from "./job-elsewhere.ts";
 import { jobPath, jobResponse } from "./job-shape.ts";
 import { prefersAsync, readIdempotencyKey } from "./request-headers.ts";
 
@@ -47,7 +48,7 @@ export async function inLane(
   request: InferenceRequest,
   { journey }: Extract<Dispatched, { kind: "defer" }>,
   headers: Headers,
-  { desk, clock }: Pick<Door, "desk" | "clock">,
+  { desk, clock, random, askMember }: Pick<Door, "desk" | "clock" | "random" | "askMember">,
   callerLeft: Leaving,
 ): Promise<Told> {
   const kind = kinds[request.path];
@@ -63,6 +64,13 @@ export async function inLane(
     response: errorResponse(code, message, { retryAfterMs, headers: headersHere }),
     code,
   });
+  const unreachable = ({ id, member }: Elsewhere): Told => {
+    const why = "no answer about it came in time";
+    const { code, message, retryAfterMs } = ownerUnreachable(member, why, { random });
+    const told = refuse(code, message, retryAfterMs);
+    told.response.headers.set("location", jobPath(id));
+    return told;
+  };
   const isJob = takesJob(request, headers);
   const idempotencyKey = isJob ? readIdempotencyKey(headers.get("idempotency-key")) : undefined;
   if (typeof idempotencyKey === "object") return refuse(idempotencyKey.code, idempotencyKey.message);
@@ -78,26 +86,29 @@ export async function inLane(
     reuse,
   });
   if (ordered.kind === "refused") return refuse(ordered.code, ordered.message, ordered.retryAfterMs);
+  const applied = prefersAsync(headers.get("prefer")) ? { "preference-applied": "respond-async" } : {};
   if (ordered.kind === "elsewhere") {
-    const response = errorResponse("job_owner_unreachable", ownedBy(ordered.member), {
-      headers: { ...headersHere, location: jobPath(ordered.id) },
+    const asked = { what: "get", caller, waitMs: 0, leftMs: deadline - clock.now(), callerLeft } as const;
+    const door = { desk, clock, random, askMember };
+    const response = reachedOrder(await askAround(ordered, asked, door), ordered.id, {
+      ...headersHere,
+      ...applied,
     });
-    return { response, code: "job_owner_unreachable" };
+    return response === undefined ? unreachable(ordered) : { response };
   }
   const cache = ordered.kind === "kept" ? "hit" : reuse === undefined ? "off" : "miss";
   const told = { ...headersHere, "x-tierline-cache": cache };
   if (isJob) {
-    const applied = prefersAsync(headers.get("prefer")) ? { "preference-applied": "respond-async" } : {};
     return { response: jobResponse(ordered, { ...told, ...applied }) };
   }
 
   const { id } = ordered.job;
   const seen = await desk.wait(id, caller, deadline - clock.now(), callerLeft);
   if (seen.kind === "refused") return refuse(seen.code, seen.message, seen.retryAfterMs);
-  if (seen.kind === "elsewhere") return refuse("job_owner_unreachable", ownedBy(seen.member));
+  if (seen.kind === "elsewhere") return unreachable(seen);
   if (!isEnd(seen.job.state)) {
     // Nobody knows of it but this caller, who is gone or out of time.
-    desk.cancel(id, caller);
+    void desk.cancel(id, caller);
     if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };
     return refuse("deadline_exceeded", "The async lane, the last that could answer, did not answer in time.");
   }
@@ -111,9 +122,6 @@ export async function inLane(
   }
   return refuse(codeOf(seen), seen.job.error?.message ?? "The job was cancelled before it was done.");
 }
-
-export const ownedBy = (member: string): string =>
-  `The job belongs to the host ${member}, which this one cannot ask. Ask there, or try again.`;
 
 /** A runner's code that callers know; how it failed otherwise is between it and us. */
 function codeOf({ job: { error, state } }: SeenJob): ErrorCode {

@@ -4,6 +4,7 @@ import { asBuffer } from "../base/as-buffer.ts";
 import type { SeenJob } from "../jobs/desk.ts";
 import type { Job } from "../jobs/job.ts";
 import { isEnd, statusOf } from "../jobs/job.ts";
+import type { BadRequest } from "./errors.ts";
 
 /** Times are whole seconds since 1970, as in all of OpenAI's objects. */
 export const shownJob = (job: Job) => ({
@@ -36,3 +37,10 @@ export const jobResponse = (seen: SeenJob, headers: Readonly<Record<string, stri
   });
 
 export const jobPath = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
+
+/** Of what was asked about jobs. */
+export const mustBe = (param: string, needed: string): BadRequest => ({
+  code: "invalid_request",
+  message: `\`${param}\` must be ${needed}.`,
+  param,
+});

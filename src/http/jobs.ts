@@ -1,15 +1,18 @@
-// /v1/jobs: asynchronous work in its own words. What a job is and what becomes of it is the desk's.
+// /v1/jobs: asynchronous work in its own words. What a job is and what becomes of it is the desk's; what another router
+// has is job-elsewhere.ts's.
 
 import type { Hono } from "hono";
+import { asBuffer } from "../base/as-buffer.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Leaving } from "../base/departure.ts";
 import { Departure } from "../base/departure.ts";
-import type { ErrorCode } from "../base/error-codes.ts";
 import { isRecord } from "../base/is-record.ts";
 import { reuseOf } from "../dispatch/reuse.ts";
-import type { FoundJob, JobDesk, JobOrder, Ordered } from "../jobs/desk.ts";
+import type { Elsewhere, FoundJob, JobDesk, JobOrder } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
+import type { DeskRefusal } from "../jobs/desk-refusal.ts";
 import type { JobKind } from "../jobs/job.ts";
-import { jobStatuses } from "../jobs/job.ts";
-import { readJobId } from "../jobs/job-id.ts";
+import { isEnd } from "../jobs/job.ts";
 import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { Admitted } from "./arrival.ts";
@@ -18,8 +21,17 @@ import { closed } from "./closed.ts";
 import type { Door } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
-import { ownedBy } from "./in-lane.ts";
-import { jobPath, jobResponse, jobText, shownJob } from "./job-shape.ts";
+import {
+  askAround,
+  elsewhereRule,
+  ownerUnreachable,
+  reachedOrder,
+  reachedResponse,
+  refusedElsewhere,
+  toldResponse,
+} from "./job-elsewhere.ts";
+import { listJobs, readJobsQuery } from "./job-list.ts";
+import { jobResponse, jobText, mustBe } from "./job-shape.ts";
 import type { Answer, Route } from "./listen.ts";
 import { absentModel } from "./models.ts";
 import { readCacheControl, readIdempotencyKey } from "./request-headers.ts";
@@ -29,8 +41,6 @@ const jobsRule = {
   waitMsMost: 120_000,
   /** Between the end of the longest wait and Bun's own limit. */
   idleSeconds: 150,
-  pageUsual: 20,
-  pageMost: 100,
 } as const;
 
 export const jobsPath = "/v1/jobs";
@@ -43,17 +53,14 @@ export function addJobs(
   door: JobsDoor,
   allowOnly: (app: JobsApp, path: string, methods: string) => void,
 ): void {
-  const { desk } = door;
-  app.post(jobsPath, (context) => order(context.req.raw, context.get("admitted").caller, door));
-  app.get(jobsPath, (context) =>
-    list(new URL(context.req.url).searchParams, context.get("admitted").caller, door),
-  );
+  app.post(jobsPath, (context) => order(context.req.raw, context.get("admitted"), door));
+  app.get(jobsPath, (context) => list(context.req.raw, context.get("admitted"), door));
   app.get(`${jobsPath}/:id`, (context) => {
-    const { caller } = context.get("admitted");
-    return get(context.req.param("id"), context.req.query("wait"), context.req.raw.signal, caller, door);
+    const { id } = context.req.param();
+    return get(id, context.req.query("wait"), context.req.raw, context.get("admitted"), door);
   });
   app.post(`${jobsPath}/:id/cancel`, (context) =>
-    found(desk.cancel(context.req.param("id"), context.get("admitted").caller)),
+    cancel(context.req.param("id"), context.req.raw, context.get("admitted"), door),
   );
   allowOnly(app, jobsPath, "GET, HEAD, POST");
   allowOnly(app, `${jobsPath}/:id`, "GET, HEAD");
@@ -68,32 +75,58 @@ export const patiently =
     return answer(request);
   };
 
-async function order(raw: Request, caller: string | undefined, door: JobsDoor): Promise<Response> {
+async function order(raw: Request, admitted: Admitted, door: JobsDoor): Promise<Response> {
   const { account, lifecycle, desk } = door;
   // Another host can take it, and live to do it.
   if (lifecycle.phase !== "ready") {
     account.rejected(lifecycle.phase);
     return closed(lifecycle.phase);
   }
-  const cut = new Departure();
-  const end = lifecycle.begin(() => cut.abort());
-  try {
-    const wanted = await readOrder(raw, caller, door);
+  return whileHere(raw, door, async (leaving, isCut) => {
+    const wanted = await readOrder(raw, admitted.caller, door);
     if ("code" in wanted) {
       account.rejected(wanted.code);
       return errorResponse(wanted.code, wanted.message, wanted);
     }
-    if (cut.aborted) return closed("draining");
-    return ordered(await desk.order(wanted));
-  } finally {
-    end();
-  }
+    if (isCut()) return closed("draining");
+    const told = await desk.order(wanted);
+    if (told.kind === "refused") return refused(told);
+    if (told.kind === "elsewhere") return orderedElsewhere(told, wanted, leaving, admitted, door);
+    return jobResponse(told, told.kind === "kept" ? { "x-tierline-cache": "hit" } : {});
+  });
 }
 
-function ordered(told: Ordered): Response {
-  if (told.kind === "refused") return refused(told.code, told.message, told.retryAfterMs);
-  if (told.kind === "elsewhere") return elsewhere(told.id, told.member);
-  return jobResponse(told, told.kind === "kept" ? { "x-tierline-cache": "hit" } : {});
+/**
+ * Its key is known as that of another host's job. That host is asked for the same again, for it may have crashed before it
+ * had accepted anything; where it takes nothing now, the job itself is looked for.
+ */
+async function orderedElsewhere(
+  elsewhere: Elsewhere,
+  { caller, kind, request, ttlMs, idempotencyKey }: JobOrder,
+  callerLeft: Leaving,
+  { fromMember }: Admitted,
+  door: JobsDoor,
+): Promise<Response> {
+  const { id, member } = elsewhere;
+  if (fromMember !== undefined) return notSentOn(elsewhere, door);
+  const answer = await door.askMember?.ask({
+    member,
+    method: "POST",
+    path: jobsPath,
+    caller,
+    headers: idempotencyKey === undefined ? [] : [["idempotency-key", idempotencyKey]],
+    // As it was read, so that both find it to be the same.
+    body: Buffer.from(
+      `{"request":${asBuffer(request).toString("utf8")},"kind":"${kind}","ttl_seconds":${ttlMs / 1000}}`,
+    ),
+    leftMs: elsewhereRule.answerMs,
+    signal: callerLeft,
+  });
+  const isHeard = answer !== undefined && !("unreachable" in answer) && answer.status < 500;
+  // Without a lane it has no such path.
+  if (isHeard && answer.status !== 404) return toldResponse(answer);
+  const there = await askAround(elsewhere, { what: "get", caller, waitMs: 0, callerLeft }, door);
+  return reachedOrder(there, id) ?? reachedResponse(there, id);
 }
 
 async function readOrder(
@@ -108,14 +141,15 @@ async function readOrder(
   const body = readObject(bytes);
   if ("code" in body) return body;
   const { request, kind = "chat", ttl_seconds: ttlSeconds = deskRule.ttlMsUsual / 1000 } = body.object;
-  if (!isRecord(request)) return wrong("request", "the body of a chat completion or a completion, an object");
-  if (!isKind(kind)) return wrong("kind", '"chat" or "completion"');
+  if (!isRecord(request))
+    return mustBe("request", "the body of a chat completion or a completion, an object");
+  if (!isKind(kind)) return mustBe("kind", '"chat" or "completion"');
   const secondsMost = deskRule.ttlMsMost / 1000;
   if (typeof ttlSeconds !== "number" || !(ttlSeconds >= 1) || ttlSeconds > secondsMost) {
-    return wrong("ttl_seconds", `a number from 1 to ${secondsMost}`);
+    return mustBe("ttl_seconds", `a number from 1 to ${secondsMost}`);
   }
   const { model: name } = request;
-  if (name !== undefined && typeof name !== "string") return wrong("request.model", "a string");
+  if (name !== undefined && typeof name !== "string") return mustBe("request.model", "a string");
   const model = modelOf(name, door);
   if (typeof model === "object") return model;
   const text = JSON.stringify(request);
@@ -157,78 +191,103 @@ const isKind = (value: unknown): value is JobKind => value === "chat" || value =
 async function get(
   id: string,
   wait: string | undefined,
-  left: AbortSignal,
-  caller: string | undefined,
-  { desk, lifecycle }: JobsDoor,
+  raw: Request,
+  { caller, fromMember }: Admitted,
+  door: JobsDoor,
 ): Promise<Response> {
-  if (wait === undefined) return found(desk.get(id, caller));
-  if (!/^\d{1,9}(\.\d{1,9})?$/.test(wait)) {
-    return bad(wrong("wait", "a number of seconds, such as 30"));
+  if (wait !== undefined && !/^\d{1,9}(\.\d{1,9})?$/.test(wait)) {
+    return bad(mustBe("wait", "a number of seconds, such as 30"));
   }
-  const leaving = new Departure();
-  const leave = (): void => leaving.abort();
-  left.addEventListener("abort", leave);
-  if (left.aborted) leave();
+  const { desk, clock } = door;
+  const end = clock.now() + Math.min(Number(wait ?? 0) * 1000, jobsRule.waitMsMost);
+  const leftMs = (): number => Math.max(0, end - clock.now());
   // A drain that is over in earnest ends the wait, and the caller is told how things stand.
-  const end = lifecycle.begin(leave);
+  return whileHere(raw, door, async (callerLeft) => {
+    for (;;) {
+      const here = await desk.wait(id, caller, leftMs(), callerLeft);
+      if (here.kind !== "elsewhere") return found(here);
+      if (fromMember !== undefined) return notSentOn(here, door);
+      const there = await askAround(here, { what: "get", caller, waitMs: leftMs(), callerLeft }, door);
+      // Its host has died, and it begins elsewhere soon: perhaps here.
+      const isOrphan = there.kind === "found" && !isEnd(there.job.state);
+      if (!isOrphan || leftMs() === 0 || callerLeft.aborted) return reachedResponse(there, id);
+      await pause(Math.min(leftMs(), elsewhereRule.lookAgainMs), clock, callerLeft);
+    }
+  });
+}
+
+async function cancel(
+  id: string,
+  raw: Request,
+  { caller, fromMember }: Admitted,
+  door: JobsDoor,
+): Promise<Response> {
+  return whileHere(raw, door, async (callerLeft) => {
+    const here = await door.desk.cancel(id, caller);
+    if (here.kind !== "elsewhere") return found(here);
+    if (fromMember !== undefined) return notSentOn(here, door);
+    return reachedResponse(
+      await askAround(here, { what: "cancel", caller, waitMs: 0, callerLeft }, door),
+      id,
+    );
+  });
+}
+
+async function list(raw: Request, { caller, fromMember }: Admitted, door: JobsDoor): Promise<Response> {
+  const wanted = readJobsQuery(new URL(raw.url).searchParams);
+  if ("code" in wanted) return bad(wanted);
+  const { desk, askMember } = door;
+  return whileHere(raw, door, async (callerLeft) => {
+    // Who asks for another router asks all of them.
+    const asking = fromMember === undefined && askMember !== undefined ? { desk, askMember } : { desk };
+    const listed = await listJobs(wanted, caller, callerLeft, asking);
+    return listed.kind === "refused" ? refused(listed) : Response.json(listed.body);
+  });
+}
+
+/** `leaving`: the caller goes, or the host has to. */
+async function whileHere(
+  raw: Request,
+  { lifecycle }: JobsDoor,
+  act: (leaving: Leaving, isCut: () => boolean) => Promise<Response>,
+): Promise<Response> {
+  const leaving = new Departure();
+  let cut = false;
+  const leave = (): void => leaving.abort();
+  raw.signal.addEventListener("abort", leave);
+  if (raw.signal.aborted) leave();
+  const end = lifecycle.begin(() => {
+    cut = true;
+    leave();
+  });
   try {
-    return found(await desk.wait(id, caller, Math.min(Number(wait) * 1000, jobsRule.waitMsMost), leaving));
+    return await act(leaving, () => cut);
   } finally {
-    left.removeEventListener("abort", leave);
+    raw.signal.removeEventListener("abort", leave);
     end();
   }
 }
 
-function found(told: FoundJob): Response {
-  if (told.kind === "refused") return refused(told.code, told.message, told.retryAfterMs);
-  if (told.kind === "elsewhere") return elsewhere(told.id, told.member);
+const pause = (ms: number, clock: Clock, callerLeft: Leaving): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      stopTimer();
+      callerLeft.removeEventListener("abort", done);
+      resolve();
+    };
+    const stopTimer = clock.after(ms, done);
+    callerLeft.addEventListener("abort", done);
+  });
+
+function found(told: Exclude<FoundJob, Elsewhere>): Response {
+  if (told.kind === "refused") return refused(told);
   return new Response(jobText(told), { headers: { "content-type": "application/json" } });
 }
 
-/** This host's jobs. What it does not say of itself it could only guess of others. */
-function list(query: URLSearchParams, caller: string | undefined, { desk }: JobsDoor): Response {
-  const statusText = query.get("status");
-  const status = jobStatuses.find((each) => each === statusText);
-  if (statusText !== null && status === undefined) {
-    return bad(wrong("status", `one of ${jobStatuses.join(", ")}`));
-  }
-  const limitText = query.get("limit") ?? String(jobsRule.pageUsual);
-  const limit = /^\d{1,4}$/.test(limitText) ? Number(limitText) : 0;
-  if (limit < 1 || limit > jobsRule.pageMost) {
-    return bad(wrong("limit", `a whole number from 1 to ${jobsRule.pageMost}`));
-  }
-  const after = query.get("after") ?? undefined;
-  if (after !== undefined && readJobId(after) === undefined) return bad(wrong("after", "the id of a job"));
-  const listed = desk.list(caller, {
-    limit,
-    ...(status !== undefined && { status }),
-    ...(after !== undefined && { after }),
-  });
-  if (listed.kind === "refused") return refused(listed.code, listed.message, listed.retryAfterMs);
-  return Response.json({
-    object: "list",
-    data: listed.jobs.map(shownJob),
-    has_more: listed.hasMore,
-    durable_on: durable[desk.durability],
-  });
-}
-
-/** In words, for this is what an operator must know before the first loss of a disk. */
-const durable: Readonly<Record<JobDesk["durability"], string>> = {
-  host: "this host's disk: its jobs are lost with it; set tier.bronze.manifests to have them survive it",
-  fleet: "this host's disk and S3: another host finishes its jobs should it be lost",
-};
-
-const wrong = (param: string, needed: string): BadRequest => ({
-  code: "invalid_request",
-  message: `\`${param}\` must be ${needed}.`,
-  param,
-});
-
 const bad = (refusal: BadRequest): Response => errorResponse(refusal.code, refusal.message, refusal);
 
-const refused = (code: ErrorCode, message: string, retryAfterMs: number | undefined): Response =>
+const refused = ({ code, message, retryAfterMs }: DeskRefusal): Response =>
   errorResponse(code, message, { retryAfterMs });
 
-const elsewhere = (id: string, member: string): Response =>
-  errorResponse("job_owner_unreachable", ownedBy(member), { headers: { location: jobPath(id) } });
+const notSentOn = ({ id, member }: Elsewhere, door: JobsDoor): Response =>
+  refusedElsewhere(ownerUnreachable(member, "this host was asked for another, and asks no third", door), id);

@@ -3,12 +3,14 @@
 import type { Env } from "hono";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
-import type { InferencePath } from "../engines/dialect.ts";
 import { inferencePaths } from "../engines/dialect.ts";
+import { peerHeader } from "../host/forwarded.ts";
+import { answeredHere } from "../host/job-call.ts";
 import type { Admitted } from "./arrival.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
-import { openForwarded, toldToPeer } from "./forwarded.ts";
+import type { OpenSealed } from "./forwarded.ts";
+import { openForwarded, openJobCall, toldToPeer } from "./forwarded.ts";
 import { health, live, ready } from "./health.ts";
 import { addJobs, jobsPath, patiently } from "./jobs.ts";
 import type { App, Route } from "./listen.ts";
@@ -25,6 +27,7 @@ const intentsPath = "/v1/npc/intents";
 
 export function createPublicApp(door: Door): App {
   const app = new Hono<{ Variables: { admitted: Admitted } }>();
+  const forwards = new Map<string, OpenSealed>(inferencePaths.map((path) => [path, openForwarded(path)]));
 
   // Who does not come from a browser need not pay for it.
   const browsers = cors({
@@ -46,12 +49,17 @@ export function createPublicApp(door: Door): App {
     const admitted = async (): Promise<void> => {
       const { headers, method } = context.req.raw;
       const { path } = context.req;
-      const inference = method === "POST" ? inferencePaths.find((each) => each === path) : undefined;
-      const admission = admit(headers, path, door, inference);
+      const sealed = path.startsWith(jobsPath)
+        ? openJobCall(context.req.raw)
+        : method === "POST"
+          ? forwards.get(path)
+          : undefined;
+      const admission = admit(headers, path, door, sealed);
       if (admission instanceof Response) context.res = admission;
       else {
         context.set("admitted", admission);
         await next();
+        if (admission.fromMember !== undefined) context.res.headers.set(peerHeader, answeredHere);
       }
       withRequestId(context.res, headers);
     };
@@ -74,7 +82,8 @@ export function createPublicApp(door: Door): App {
   allowOnly(app, intentsPath, "POST");
   app.get("/v1/npc/archetypes", () => listArchetypes(door));
   allowOnly(app, "/v1/npc/archetypes", "GET, HEAD");
-  if (door.desk !== undefined) addJobs(app, { ...door, desk: door.desk }, allowOnly);
+  const desk = door.desk ?? door.deskWithoutLane;
+  if (desk !== undefined) addJobs(app, { ...door, desk }, allowOnly);
 
   addHealth(app, door);
   app.get("/metrics", () =>
@@ -99,18 +108,20 @@ export function createPublicApp(door: Door): App {
   const beside = (
     path: string,
     handle: (request: Request, admitted: Admitted) => Promise<Response>,
-    inference?: InferencePath,
-  ): [string, Route] => [
-    path,
-    (request) => {
-      if (request.method !== "POST" || request.headers.has("origin")) return app.fetch(request);
-      const admission = admit(request.headers, path, door, inference);
-      if (admission instanceof Response) return withRequestId(admission, request.headers);
-      return handle(request, admission).catch((error: unknown) => failed(error, admission));
-    },
-  ];
+  ): [string, Route] => {
+    const sealed = forwards.get(path);
+    return [
+      path,
+      (request) => {
+        if (request.method !== "POST" || request.headers.has("origin")) return app.fetch(request);
+        const admission = admit(request.headers, path, door, sealed);
+        if (admission instanceof Response) return withRequestId(admission, request.headers);
+        return handle(request, admission).catch((error: unknown) => failed(error, admission));
+      },
+    ];
+  };
   const posts = inferencePaths.map((path) =>
-    beside(path, (request, admitted) => handleInference(path, request, admitted, door), path),
+    beside(path, (request, admitted) => handleInference(path, request, admitted, door)),
   );
   const sockets = createNpcSockets(door, answerFrame);
   const stream: Route = (request, server) => {
@@ -119,7 +130,7 @@ export function createPublicApp(door: Door): App {
     const refusal = admission instanceof Response ? admission : sockets.upgrade(request, server);
     return refusal && withRequestId(refusal, headers);
   };
-  const waits: [string, Route][] = door.desk === undefined ? [] : [[`${jobsPath}/:id`, patiently(app.fetch)]];
+  const waits: [string, Route][] = desk === undefined ? [] : [[`${jobsPath}/:id`, patiently(app.fetch)]];
   const routes = Object.fromEntries([
     ...posts,
     beside(intentsPath, handleIntents),
@@ -156,21 +167,20 @@ const anybody: Admitted = { caller: undefined };
 
 /**
  * Whose request it is, or why it may not come in: it cannot be read in one way only, or it carries neither a key nor a
- * peer's seal. `inference`: the path, where it is one that peers forward to.
+ * peer's seal. `sealed`: where peers may send it as well.
  */
 function admit(
   headers: Headers,
   path: string,
   { settings, account, cluster }: Door,
-  inference?: InferencePath,
+  sealed?: OpenSealed,
   authorizationIn = (given: Headers) => given.get("authorization"),
 ): Admitted | Response {
   const wrong = unreadable(headers);
   if (wrong !== undefined)
     return errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
-  const fromPeer = inference && openForwarded(headers, inference, cluster);
-  if (fromPeer instanceof Response) return fromPeer;
-  if (fromPeer !== undefined) return { caller: fromPeer.forwarded.caller, fromPeer };
+  const opened = sealed?.(headers, cluster);
+  if (opened !== undefined) return opened;
   const { authenticate } = settings();
   if (authenticate === undefined || !path.startsWith("/v1/")) return anybody;
   const authorization = authorizationIn(headers);

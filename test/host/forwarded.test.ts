@@ -34,7 +34,7 @@ describe("a claim", () => {
     fc.assert(
       fc.property(claims, (forwarded) => {
         const { header } = sender.seal(line, forwarded, 0);
-        expect(receiver.open(line, header)).toEqual({ from: "gold-1", forwarded });
+        expect(receiver.open(line, header)).toEqual({ from: "gold-1", claim: forwarded });
         expect(receiver.open(line, header)).toEqual({ refused: "replayed" });
       }),
     );

@@ -55,7 +55,7 @@ function peer({ offMs = 0, key, instead }: PeerOptions = {}) {
       for (let request = await connection.request(); request; request = await connection.request()) {
         requests.push(request);
         const seal = receiver.open(`POST ${path}`, headerOf(request, peerHeader) ?? "");
-        opened.push("refused" in seal ? seal.refused : JSON.stringify(seal.forwarded));
+        opened.push("refused" in seal ? seal.refused : JSON.stringify(seal.claim));
         if ("refused" in seal) {
           const clock = seal.clock === undefined ? {} : { [peerHeader]: seal.clock };
           const status = seal.refused === "stale" ? 401 : 403;

@@ -1,0 +1,178 @@
+// A job that another router of the fleet has: that one is asked in the caller's name, and where it cannot be, what S3
+// knows of the job answers. A call that came from a router is never sent on.
+
+import { asBuffer } from "../base/as-buffer.ts";
+import type { Leaving } from "../base/departure.ts";
+import { isRecord } from "../base/is-record.ts";
+import { parseJson } from "../base/parse-json.ts";
+import type { Elsewhere, JobDesk, SeenJob } from "../jobs/desk.ts";
+import type { DeskRefusal } from "../jobs/desk-refusal.ts";
+import { alreadyEnded } from "../jobs/desk-refusal.ts";
+import { isEnd } from "../jobs/job.ts";
+import { retryAfterMs } from "../routing/admission.ts";
+import type { Door, JobCalls, MemberAnswer } from "./door.ts";
+import { errorResponse } from "./errors.ts";
+import { jobPath, jobResponse, jobText } from "./job-shape.ts";
+
+export const elsewhereRule = {
+  /** Of one router, for what it answers at once; a wait comes on top. */
+  answerMs: 5_000,
+  /** Of all that are asked, one after the other; a wait comes on top. */
+  allMs: 12_000,
+  /** A job whose host has died begins elsewhere within 30 s: who waits for its end is not told sooner than he must. */
+  lookAgainMs: 2_000,
+  /** What a caller is told to wait, before jitter. */
+  retryAfterMs: 2_000,
+} as const;
+
+export interface ElsewhereDoor extends Pick<Door, "clock" | "random"> {
+  readonly desk: Pick<JobDesk, "seek">;
+  readonly askMember?: JobCalls | undefined;
+}
+
+export interface AskedElsewhere {
+  readonly what: "get" | "cancel";
+  readonly caller: string | undefined;
+  /** For the end of the job. */
+  readonly waitMs: number;
+  /** For everything else; `elsewhereRule.allMs` where that is less. */
+  readonly leftMs?: number;
+  readonly callerLeft: Leaving;
+}
+
+export type Reached =
+  /** In that router's words. */
+  | { readonly kind: "told"; readonly answer: MemberAnswer }
+  | ({ readonly kind: "found" } & SeenJob)
+  | DeskRefusal;
+
+/** Asks the member that has the job, and whoever S3 says has it now. */
+export async function askAround(
+  elsewhere: Elsewhere,
+  asked: AskedElsewhere,
+  door: ElsewhereDoor,
+): Promise<Reached> {
+  const { waitMs, leftMs = elsewhereRule.allMs, callerLeft } = asked;
+  const cut = new AbortController();
+  const leave = (): void => cut.abort();
+  if (callerLeft.aborted) leave();
+  callerLeft.addEventListener("abort", leave);
+  const stopTimer = door.clock.after(waitMs + Math.min(leftMs, elsewhereRule.allMs), leave);
+  try {
+    return await askEach(elsewhere, asked, cut.signal, door);
+  } finally {
+    callerLeft.removeEventListener("abort", leave);
+    stopTimer();
+  }
+}
+
+async function askEach(
+  { id, member: first }: Elsewhere,
+  { what, caller, waitMs }: AskedElsewhere,
+  signal: AbortSignal,
+  door: ElsewhereDoor,
+): Promise<Reached> {
+  const { desk, askMember, clock } = door;
+  const waitEnd = clock.now() + waitMs;
+  const tried = new Set<string>();
+  for (let member = first; ; ) {
+    tried.add(member);
+    const restMs = Math.max(0, waitEnd - clock.now());
+    const wait = restMs > 0 ? `?wait=${(restMs / 1000).toFixed(3)}` : "";
+    const answer = await askMember?.ask({
+      member,
+      ...(what === "cancel"
+        ? { method: "POST", path: `${jobPath(id)}/cancel` }
+        : { method: "GET", path: `${jobPath(id)}${wait}` }),
+      caller,
+      leftMs: restMs + elsewhereRule.answerMs,
+      signal,
+    });
+    const said = answer === undefined ? { useless: "this host is in no fleet" } : judged(answer, desk);
+    if ("told" in said) return { kind: "told", answer: said.told };
+    const gone = ownerUnreachable(member, said.useless, door);
+    const sought = signal.aborted ? gone : ((await desk.seek?.(id, caller, signal)) ?? gone);
+    if (sought.kind !== "elsewhere") {
+      if (what === "get" || sought.kind === "refused") return sought;
+      // Only who has it can cancel it, and nobody has it until it is adopted.
+      return isEnd(sought.job.state) ? alreadyEnded : gone;
+    }
+    if (tried.has(sought.member)) return gone;
+    member = sought.member;
+  }
+}
+
+/** `useless`: why it is no answer about the job. */
+function judged(
+  answer: MemberAnswer | { readonly unreachable: string },
+  desk: Pick<JobDesk, "seek">,
+): { readonly told: MemberAnswer } | { readonly useless: string } {
+  if ("unreachable" in answer) return { useless: answer.unreachable };
+  const code = answer.status < 400 ? undefined : errorCodeOf(answer);
+  if (code === "job_owner_unreachable") return { useless: "it does not have it any more" };
+  // What a router says that has no lane at all means nothing; and S3, where it is asked, knows better than any.
+  const isWord = code === "job_not_found" && desk.seek === undefined;
+  return answer.status === 404 && !isWord ? { useless: "it knows nothing of it" } : { told: answer };
+}
+
+/** In the shape of an error of ours. */
+export function errorCodeOf({ body }: MemberAnswer): string | undefined {
+  const read = readAnswer(body);
+  const error = read?.["error"];
+  const code = isRecord(error) ? error["code"] : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+export function readAnswer(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  const read = parseJson(asBuffer(body).toString("utf8"));
+  return isRecord(read) ? read : undefined;
+}
+
+export const ownerUnreachable = (
+  member: string,
+  why: string,
+  { random }: Pick<Door, "random">,
+): DeskRefusal => ({
+  kind: "refused",
+  code: "job_owner_unreachable",
+  message: `The job belongs to the host ${member}, which cannot answer for it now: ${why}. Try again, here or on any other host.`,
+  retryAfterMs: retryAfterMs(elsewhereRule.retryAfterMs, random),
+});
+
+const passedOn = ["content-type", "location", "retry-after", "retry-after-ms", "x-should-retry"] as const;
+
+export function toldResponse({ status, headers, body }: MemberAnswer): Response {
+  const kept = passedOn.flatMap((name) => {
+    const value = headers.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return new Response(body, { status, headers: Object.fromEntries(kept) });
+}
+
+export function reachedResponse(reached: Reached, id: string): Response {
+  if (reached.kind === "told") return toldResponse(reached.answer);
+  if (reached.kind === "refused") return refusedElsewhere(reached, id);
+  return new Response(jobText(reached), { headers: { "content-type": "application/json" } });
+}
+
+export const refusedElsewhere = ({ code, message, retryAfterMs }: DeskRefusal, id: string): Response =>
+  errorResponse(code, message, {
+    retryAfterMs,
+    ...(code === "job_owner_unreachable" && { headers: { location: jobPath(id) } }),
+  });
+
+/** As the answer to an order that is known there; undefined: nobody has told us of it. */
+export function reachedOrder(
+  reached: Reached,
+  id: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response | undefined {
+  if (reached.kind === "found") return jobResponse(reached, headers);
+  if (reached.kind === "refused" || reached.answer.status !== 200) return undefined;
+  const { body } = reached.answer;
+  const status = readAnswer(body)?.["status"];
+  return new Response(body, {
+    status: status === "queued" || status === "running" ? 202 : 200,
+    headers: { "content-type": "application/json", location: jobPath(id), ...headers },
+  });
+}
