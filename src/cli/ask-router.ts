@@ -11,8 +11,8 @@ import { findRouter } from "./router.ts";
 /** A router that takes longer to say how it is, is not well. */
 const answerTimeoutMs = 5000;
 
-/** No answer of the admin API that commands ask for comes near this. */
-const answerLimitBytes = 4_000_000;
+/** Only a job with its result comes near this. */
+const answerLimitBytes = 20_000_000;
 
 export interface Question<Answer> {
   readonly method: "GET" | "POST";
@@ -20,6 +20,8 @@ export interface Question<Answer> {
   /** Of a POST; without it nothing in particular is asked for. */
   readonly body?: unknown;
   readonly answer: z.ZodType<Answer>;
+  /** How long the router may take, where it has to ask others first. */
+  readonly limitMs?: number;
 }
 
 export type RouterAnswer<Answer> =
@@ -75,7 +77,10 @@ type Exchange =
   | { readonly ok: true; readonly status: number; readonly body: string }
   | { readonly ok: false; readonly why: string };
 
-function send(router: Router, { method, path, body }: Question<unknown>): Promise<Exchange> {
+function send(
+  router: Router,
+  { method, path, body, limitMs = answerTimeoutMs }: Question<unknown>,
+): Promise<Exchange> {
   return new Promise((resolve) => {
     const headers: Record<string, string> = { accept: "application/json", connection: "close" };
     if (method === "POST") headers["content-type"] = "application/json";
@@ -85,7 +90,7 @@ function send(router: Router, { method, path, body }: Question<unknown>): Promis
     const call = request(
       new URL(path, router.url),
       // No agent: Bun would put the next question on a connection that the answer has just closed.
-      { method, headers, agent: false, timeout: answerTimeoutMs },
+      { method, headers, agent: false, timeout: limitMs },
       (response) => {
         const parts: Buffer[] = [];
         let size = 0;
@@ -101,7 +106,7 @@ function send(router: Router, { method, path, body }: Question<unknown>): Promis
       },
     );
     call.on("timeout", () => {
-      fail(`${router.url} did not answer within ${answerTimeoutMs} ms`);
+      fail(`${router.url} did not answer within ${limitMs} ms`);
       call.destroy();
     });
     call.on("error", (error) => {

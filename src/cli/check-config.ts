@@ -28,7 +28,7 @@ export const checkConfig: Command = {
       printConfigErrors(loaded.errors, io.err);
       return exit.config;
     }
-    const { engines, aliases, intents, cluster } = loaded.config;
+    const { engines, aliases, intents, cluster, bronze } = loaded.config;
     const what = loaded.file === undefined ? "There is no file; the defaults are" : `${loaded.file} is`;
     const has = [
       counted(engines.length, "engine"),
@@ -37,6 +37,9 @@ export const checkConfig: Command = {
       ...(cluster === undefined
         ? []
         : [`fleet ${cluster.fleet} with ${counted(cluster.seeds.length, "seed")}`]),
+      ...(bronze === undefined
+        ? []
+        : [`jobs on ${bronze.runner === "local" ? "this fleet" : bronze.endpoint}`]),
     ];
     io.out(`${what} good: ${has.join(", ")}.\n`);
     return exit.ok;

@@ -5,6 +5,7 @@ import { checkConfig } from "./check-config.ts";
 import type { Command } from "./command.ts";
 import { drain, undrain } from "./drain.ts";
 import { explain } from "./explain.ts";
+import { jobsCancel, jobsGet, jobsList, jobsRetry } from "./jobs.ts";
 import { printConfig } from "./print-config.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
@@ -24,5 +25,9 @@ export const commands: readonly Command[] = [
   cacheConfig,
   cacheClear,
   cacheEntries,
+  jobsList,
+  jobsGet,
+  jobsCancel,
+  jobsRetry,
   version,
 ];

@@ -36,6 +36,8 @@ export const explain: Command = {
     sla: { value: "CLASS", about: `${slaClasses.join(", ")}; else what the model implies` },
     model: { value: "NAME", about: "a model, an alias or a tier" },
     session: { value: "ID", about: "the session that the request would name: a player, a conversation" },
+    whole: { about: "the request would not be streamed" },
+    "respond-async": { about: "its caller would take a job where no tier can answer now" },
     ...routerOptions,
     json: jsonOption,
   },
@@ -57,6 +59,8 @@ export const explain: Command = {
       const value = given.text(name);
       if (value !== undefined) query.set(name, value);
     }
+    if (given.has("whole")) query.set("stream", "false");
+    if (given.has("respond-async")) query.set("prefer", "respond-async");
     return withRouter(given, io, async (ask) => {
       const seen = await look(ask, query);
       if (!seen.ok) {

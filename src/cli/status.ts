@@ -6,6 +6,7 @@ import type { Look } from "./fleet-answers.ts";
 import { withLook } from "./fleet-answers.ts";
 import { problemLines } from "./fleet-problems.ts";
 import { byPressure, cacheWords, columns, fleetLine, marksText, rowsOf, tierRows } from "./fleet-tables.ts";
+import { laneTrouble, laneWords } from "./job-answers.ts";
 import { routerOptions } from "./router.ts";
 import { fittedTable, wrappedText } from "./table.ts";
 
@@ -23,19 +24,24 @@ export const status: Command = {
 const { endpoint, tier, state, pressure, used, p50, p99, breaker } = columns;
 const shown = [endpoint, state, pressure, used, p50, p99, breaker, tier];
 
-function statusText({ fleet, caches }: Look, width: number | undefined): string {
+function statusText({ fleet, caches, lane }: Look, width: number | undefined): string {
+  const here = [
+    `cache hits here: ${cacheWords(caches).join(", ")}`,
+    ...(lane === undefined ? [] : [`jobs here: ${laneWords(lane)}`]),
+  ];
   const blocks = [
     `${wrappedText(`${fleetLine(fleet)}.`, width)}\n`,
-    wrongText(fleet, width),
+    wrongText(fleet, lane, width),
     tiersText(fleet, width),
     endpointsText(fleet, width),
-    `${wrappedText(`cache hits here: ${cacheWords(caches).join(", ")}`, width)}\n`,
+    here.map((line) => `${wrappedText(line, width)}\n`).join(""),
   ];
   return blocks.filter((block) => block !== "").join("\n");
 }
 
-function wrongText(fleet: Look["fleet"], width: number | undefined): string {
-  const lines = problemLines(fleet, statusRule.problemsMost);
+function wrongText(fleet: Look["fleet"], lane: Look["lane"], width: number | undefined): string {
+  const trouble = lane && laneTrouble(lane);
+  const lines = problemLines(fleet, statusRule.problemsMost).concat(trouble ?? []);
   return lines.map((line) => `${wrappedText(line, width)}\n`).join("");
 }
 

@@ -175,7 +175,7 @@ function toCluster({ listen, cluster }: Values, keys: SealKeys | undefined): Pic
 
 /** The rules have seen to it that SageMaker has all that it needs. */
 function toBronze({ tier: { bronze }, jobs }: Values): Pick<Config, "bronze"> {
-  if (bronze?.runner === undefined || jobs === undefined) return {};
+  if (bronze.runner === undefined) return {};
   const { runner, endpoint, region, output, input, manifests, models = [] } = bronze;
   const kept = { maxQueued: jobs.max_queued, retentionMs: jobs.retention_hours * 3_600_000 };
   if (runner === "local") return { bronze: { ...kept, runner } };

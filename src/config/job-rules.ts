@@ -8,7 +8,7 @@ const bronze = (key: string) => ["tier", "bronze", key];
 
 export function* bronzeNeedsRunner({ tier }: Values, sources: Sources) {
   const written = placeKeys.map((key) => bronze(key)).find((path) => sources.written(path));
-  if (tier.bronze?.runner !== undefined || written === undefined) return;
+  if (tier.bronze.runner !== undefined || written === undefined) return;
   yield sources.problem(
     written,
     `${sources.called(written)} is written, but tier.bronze.runner is not`,
@@ -17,7 +17,7 @@ export function* bronzeNeedsRunner({ tier }: Values, sources: Sources) {
 }
 
 export function* sageMakerHasItsPlace({ tier }: Values, sources: Sources) {
-  if (tier.bronze?.runner !== "sagemaker") return;
+  if (tier.bronze.runner !== "sagemaker") return;
   for (const [key, example] of [
     ["endpoint", "story-bronze"],
     ["region", "us-east-1"],
@@ -34,7 +34,7 @@ export function* sageMakerHasItsPlace({ tier }: Values, sources: Sources) {
 
 /** A peer that adopts a job has nothing of it but what is in S3. */
 export function* manifestsNeedInput({ tier }: Values, sources: Sources) {
-  if (tier.bronze?.manifests === undefined || tier.bronze.input !== undefined) return;
+  if (tier.bronze.manifests === undefined || tier.bronze.input !== undefined) return;
   yield sources.problem(
     bronze("manifests"),
     `${sources.called(bronze("manifests"))} is written, but tier.bronze.input is not`,
@@ -43,7 +43,7 @@ export function* manifestsNeedInput({ tier }: Values, sources: Sources) {
 }
 
 export function* localNeedsNoPlace({ tier }: Values, sources: Sources) {
-  if (tier.bronze?.runner !== "local") return;
+  if (tier.bronze.runner !== "local") return;
   for (const key of placeKeys) {
     if (tier.bronze[key] === undefined) continue;
     yield sources.problem(
@@ -58,10 +58,23 @@ export function* jobsNeedBronze({ tier }: Values, sources: Sources) {
   const written = ["max_queued", "retention_hours"]
     .map((key) => ["jobs", key])
     .find((path) => sources.written(path));
-  if (tier.bronze?.runner !== undefined || written === undefined) return;
+  if (tier.bronze.runner !== undefined || written === undefined) return;
   yield sources.problem(
     written,
     `${sources.called(written)} is written, but tier.bronze.runner is not, and so there are no jobs`,
     'write runner = "local" under [tier.bronze], or take it out',
   );
+}
+
+/** What the endpoint does not list is refused as unknown, whatever alias leads to it. */
+export function* bronzeAliasesNameItsModels({ tier: { bronze }, aliases }: Values, sources: Sources) {
+  if (bronze.runner !== "sagemaker") return;
+  for (const [name, { tier, model }] of Object.entries(aliases)) {
+    if (tier !== "bronze" || model === undefined || bronze.models?.includes(model)) continue;
+    yield sources.problem(
+      ["aliases", name, "model"],
+      `the alias ${name} means ${model}, which tier.bronze.models does not list`,
+      "add it there if the endpoint serves it, or correct the name",
+    );
+  }
 }

@@ -2,7 +2,6 @@
 
 import { slaClasses } from "../routing/sla.ts";
 import { nearest } from "./did-you-mean.ts";
-import { notYet, variableComesLater } from "./later.ts";
 import type { Machine } from "./machine.ts";
 import type { Path, Table } from "./path.ts";
 import { isTable, newTable, setAt, valueAt } from "./path.ts";
@@ -162,11 +161,7 @@ function unknownVariables(env: Environment): ConfigProblem[] {
     .sort()
     .map((name) => {
       const near = nearest(name, known);
-      const hint = variableComesLater(name)
-        ? notYet
-        : near === undefined
-          ? "docs/configuration.md lists the variables"
-          : `did you mean ${near}?`;
+      const hint = near === undefined ? "docs/configuration.md lists the variables" : `did you mean ${near}?`;
       return { message: `${name} is no setting of tierline and does nothing`, hint };
     });
 }

@@ -25,6 +25,7 @@ import {
   situationsFit,
 } from "./intent-rules.ts";
 import {
+  bronzeAliasesNameItsModels,
   bronzeNeedsRunner,
   jobsNeedBronze,
   localNeedsNoPlace,
@@ -51,9 +52,9 @@ export const rules: readonly Rule[] = [
   { reads: ["tls"], severity: "error", check: tlsNeedsBoth },
   { reads: ["engine"], severity: "error", check: engineNamesDiffer },
   { reads: ["engine"], severity: "warning", check: engineUrlsDiffer },
-  { reads: ["engine", "listen"], severity: "warning", check: someEngine },
+  { reads: ["engine", "listen", "tier"], severity: "warning", check: someEngine },
   { reads: ["aliases"], severity: "error", check: aliasesAreNames },
-  { reads: ["aliases", "engine", "listen"], severity: "warning", check: aliasesLeadSomewhere },
+  { reads: ["aliases", "engine", "listen", "tier"], severity: "warning", check: aliasesLeadSomewhere },
   { reads: ["sla"], severity: "error", check: rungsDiffer },
   { reads: ["sla"], severity: "error", check: firstByteWithinTotal },
   { reads: ["intents"], severity: "error", check: archetypeNamesAreNames },
@@ -77,6 +78,7 @@ export const rules: readonly Rule[] = [
   { reads: ["tier"], severity: "error", check: manifestsNeedInput },
   { reads: ["tier"], severity: "warning", check: localNeedsNoPlace },
   { reads: ["tier", "jobs"], severity: "warning", check: jobsNeedBronze },
+  { reads: ["tier", "aliases"], severity: "warning", check: bronzeAliasesNameItsModels },
 ];
 
 function* openPublicNeedsMode({ listen }: Values, sources: Sources) {
@@ -180,9 +182,9 @@ function* engineUrlsDiffer({ engine }: Values, sources: Sources) {
   }
 }
 
-function* someEngine({ engine, listen }: Values) {
-  // In a fleet it may be a door to the others' engines.
-  if (engine.length > 0 || listen.gossip !== undefined) return;
+function* someEngine({ engine, listen, tier }: Values) {
+  // In a fleet it may be a door to the others' engines, and jobs on SageMaker need none.
+  if (engine.length > 0 || listen.gossip !== undefined || tier.bronze.runner === "sagemaker") return;
   yield {
     message: "there is no [[engine]], so every request will be refused with no_endpoint",
     hint: 'write [[engine]] with tier, kind and url, such as "gold", "vllm" and "http://127.0.0.1:8000"',
@@ -206,10 +208,11 @@ function* aliasesAreNames({ aliases }: Values, sources: Sources) {
   }
 }
 
-function* aliasesLeadSomewhere({ aliases, engine, listen }: Values, sources: Sources) {
+function* aliasesLeadSomewhere({ aliases, engine, listen, tier: { bronze } }: Values, sources: Sources) {
   // A peer may have what this host has not.
   if (listen.gossip !== undefined) return;
   for (const [name, { tier, model }] of Object.entries(aliases)) {
+    if (tier === "bronze" && bronze.runner !== undefined) continue;
     const serving = engine.filter((one) => one.tier === tier);
     if (serving.length === 0) {
       yield sources.problem(

@@ -36,7 +36,6 @@ import {
   yesNo,
   yesNoReversed,
 } from "./kinds.ts";
-import { onceHere } from "./later.ts";
 import type { Table } from "./path.ts";
 
 /** As JobRunner has them. */
@@ -449,16 +448,19 @@ export const configSchema = z.strictObject({
       firstByteMs: 2000,
       totalMs: 120_000,
     }),
-    async: sla("Whenever. Refused with 503 as long as no rung of its ladder has an engine.", {
-      ladder: ["bronze"],
-      firstByteMs: longestMs,
-      totalMs: longestMs,
-    }),
+    async: sla(
+      "Whenever: with `[tier.bronze]` it is accepted as a job; without, refused with 503 unless another rung of its ladder has an engine.",
+      {
+        ladder: ["bronze"],
+        firstByteMs: longestMs,
+        totalMs: longestMs,
+      },
+    ),
   }),
   tier: section("What is common to a tier's engines.", {
     gold: tier("Small models, answers inside a frame.", 16),
     silver: tier("Larger models, answers inside a breath.", 250),
-    ...onceHere(["tier", "bronze"], { bronze: z.optional(bronze) }),
+    bronze,
   }),
   intents: section("NPC intents: what an NPC does now, answered from memory within a frame.", {
     deadline_ms: setting(wholeNumber(1, 10_000, "milliseconds"), {
@@ -515,7 +517,7 @@ export const configSchema = z.strictObject({
     }),
   }),
   cluster: z.optional(cluster),
-  ...onceHere(["jobs"], { jobs: z.optional(jobs) }),
+  jobs,
   state: section("What the router keeps on disk.", {
     dir: setting(folderPath(), {
       about: "Its folder, for one router only.",

@@ -6,6 +6,8 @@ import { resolveAsked } from "../routing/sla.ts";
 import { addCacheApi } from "./cache-api.ts";
 import type { Door } from "./door.ts";
 import { addFleetApi } from "./fleet-api.ts";
+import { laneMsFor } from "./in-lane.ts";
+import { addJobsApi } from "./jobs-api.ts";
 import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
@@ -79,7 +81,11 @@ export function createAdminApp(door: Door): App {
     const deadline = now + policy.sla[asked.sla].totalMs;
     const session = readSession(context.req.query("session") ?? null, undefined);
     const elsewhere = door.lifecycle.phase === "draining";
-    const request = { ...asked, stream: true, deadline, session, elsewhere };
+    const stream = context.req.query("stream") !== "false";
+    const described = { ...asked, path: "/v1/chat/completions", stream } as const;
+    const headers = new Headers({ prefer: context.req.query("prefer") ?? "" });
+    const laneMs = elsewhere ? undefined : laneMsFor(described, headers, door.desk);
+    const request = { ...described, deadline, session, elsewhere, laneMs };
     const { decision, candidates } = explain(request, door.fleet, now, door.random);
     const rungOf = (name: string): number => {
       const rung = asked.ladder.findIndex(({ tier }) => tier === door.fleet.named(name)?.spec.tier);
@@ -96,6 +102,7 @@ export function createAdminApp(door: Door): App {
 
   addCacheApi(app, door);
   addFleetApi(app, door);
+  addJobsApi(app, door);
   addHealth(app, door);
   app.get("/metrics", () => exposeMetrics(door));
   app.notFound((context) => problem(404, "Not found", `There is nothing at ${context.req.path}.`));

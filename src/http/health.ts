@@ -2,7 +2,7 @@
 
 import { tiers } from "../fleet/endpoint.ts";
 import { available, poolOf } from "../fleet/fleet.ts";
-import type { Door } from "./door.ts";
+import type { Door, JobsHealth } from "./door.ts";
 
 const healthRule = { degradedAbove: 0.9 } as const;
 
@@ -25,7 +25,8 @@ export function health({
   fleet,
   cluster,
   clock,
-}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock">): Response {
+  jobsHealth,
+}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock" | "jobsHealth">): Response {
   const now = clock.now();
   const pool = rounded(poolOf(fleet.local));
   const byTier = Object.fromEntries(
@@ -38,7 +39,9 @@ export function health({
   );
   const degraded = pool.utilization > healthRule.degradedAbove;
   const status = lifecycle.phase !== "ready" ? lifecycle.phase : degraded ? "degraded" : "ok";
-  const body = { status, pool, tiers: byTier, members: cluster.counts() };
+  // However the async lane is, it keeps nobody from being answered, and so degrades nothing.
+  const jobs = jobsHealth && { jobs: jobsHealthRow(jobsHealth()) };
+  const body = { status, pool, tiers: byTier, members: cluster.counts(), ...jobs };
   // Its asker is often curl in a terminal, where the prompt should not stand behind it.
   return new Response(`${JSON.stringify(body)}\n`, {
     status: status === "ok" ? 200 : 503,
@@ -49,3 +52,13 @@ export function health({
 function rounded(pool: ReturnType<typeof poolOf>): ReturnType<typeof poolOf> {
   return { ...pool, utilization: Math.round(pool.utilization * 10_000) / 10_000 };
 }
+
+/** Also what GET /api/lane answers. */
+export const jobsHealthRow = ({ runner, byStatus, oldestSeconds, storeTrouble, endpoint }: JobsHealth) => ({
+  runner,
+  queued: byStatus.queued,
+  running: byStatus.running,
+  oldest_seconds: oldestSeconds,
+  store: storeTrouble ?? "ok",
+  ...(endpoint !== undefined && { endpoint }),
+});

@@ -7,7 +7,7 @@ import type { Door } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
 
-type ModelsDoor = Pick<Door, "fleet" | "cluster" | "clock" | "random" | "settings">;
+type ModelsDoor = Pick<Door, "fleet" | "cluster" | "clock" | "random" | "settings" | "desk">;
 
 interface ModelCard {
   readonly id: string;
@@ -24,15 +24,17 @@ const errorRule = { modelCharsMost: 200, servedCharsMost: 1000 } as const;
 
 /** This host's own engines come first, and of what several endpoints serve the first is named. Aliases are this host's. */
 function cards(door: ModelsDoor): ModelCard[] {
-  const { fleet } = door;
+  const { fleet, desk } = door;
   const found = new Map<string, ModelCard>();
   const add = (id: string, owner: string, tier: Tier): void => {
     if (!found.has(id)) found.set(id, { id, object: "model", created, owned_by: owner, tier });
   };
   for (const { spec, models } of fleet.endpoints)
     for (const model of models ?? []) add(model, spec.name, spec.tier);
+  if (desk !== undefined) for (const model of desk.models ?? []) add(model, desk.runner, "bronze");
   for (const [name, { tier }] of door.settings().policy.aliases) add(name, "tierline", tier);
   for (const { spec } of fleet.endpoints) add(spec.tier, "tierline", spec.tier);
+  if (desk !== undefined) add("bronze", "tierline", "bronze");
   return [...found.values()];
 }
 

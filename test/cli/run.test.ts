@@ -115,6 +115,20 @@ seeds = ["127.0.0.1:8013"]
     });
   });
 
+  test.each([
+    ['runner = "local"', "jobs on this fleet"],
+    [
+      'runner = "sagemaker"\nendpoint = "story"\nregion = "us-east-1"\noutput = "s3://bucket/results"',
+      "jobs on story",
+    ],
+  ])("says where jobs are done with %j: %s", async (bronze, words) => {
+    const files = { "a.toml": `${good}\n[tier.bronze]\n${bronze}\n` };
+    expect(await tierline(["check-config", "a.toml"], { files })).toMatchObject({
+      exit: 0,
+      out: `a.toml is good: 1 engine, 0 aliases, 0 archetypes, ${words}.\n`,
+    });
+  });
+
   test("exits 78 with place, message and hint for each error", async () => {
     const files = { "a.toml": '[log]\nlevle = "info"\n[drain]\ndeadline_ms = "x"\n' };
     const { exit, out, err } = await tierline(["check-config", "a.toml"], { files });

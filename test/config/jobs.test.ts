@@ -1,11 +1,8 @@
-// The settings of the async lane. As long as this version has no such lane, nothing here can be written.
+// The settings of the async lane.
 
 import { describe, expect, test } from "bun:test";
-import { comesLater } from "../../src/config/later.ts";
 import { problemText } from "../../src/config/problem.ts";
 import { complaints, engine, loadText } from "./load-text.ts";
-
-const isHere = !comesLater(["jobs"]) && !comesLater(["tier", "bronze"]);
 
 /** Four lines of an engine, then these five. */
 const sagemaker = `${engine}[tier.bronze]
@@ -67,6 +64,20 @@ const warnings: readonly (readonly [situation: string, text: string, says: reado
     ],
   ],
   [
+    "an alias to a model that the endpoint does not list",
+    `${sagemaker}models = ["story-70b"]\n[aliases]\nteller = { tier = "bronze", model = "story-8b" }\nnovel = { tier = "bronze", model = "story-70b" }\n`,
+    [
+      "tierline.toml:12:37: the alias teller means story-8b, which tier.bronze.models does not list\n  add it there if the endpoint serves it, or correct the name",
+    ],
+  ],
+  [
+    "an alias to a tier without a runner",
+    `${engine}[aliases]\nteller = { tier = "bronze" }\n`,
+    [
+      "tierline.toml:6:19: the alias teller means bronze, which has no engine here\n  requests for it go to the next tier of their ladder, where there is one",
+    ],
+  ],
+  [
     "room for jobs that there are not",
     `${engine}[jobs]\nmax_queued = 5\n`,
     [
@@ -75,14 +86,14 @@ const warnings: readonly (readonly [situation: string, text: string, says: reado
   ],
 ];
 
-describe.if(isHere)("loadConfig refuses", () => {
+describe("loadConfig refuses", () => {
   test.each(refusals.map((row) => row))("%s", (_, text, says) => {
     expect(loadText(text).ok).toBe(false);
     expect(complaints(text)).toEqual([...says]);
   });
 });
 
-describe.if(isHere)("loadConfig accepts with a warning", () => {
+describe("loadConfig accepts with a warning", () => {
   test.each(warnings.map((row) => row))("%s", (_, text, says) => {
     expect(loadText(text).ok).toBe(true);
     expect(complaints(text)).toEqual([...says]);
@@ -97,9 +108,31 @@ const bronzeOf = (text: string) => {
 };
 const usual = { maxQueued: 10_000, retentionMs: 86_400_000 };
 
-describe.if(isHere)("the async lane", () => {
+describe("the async lane", () => {
   test("is none without its table", () => {
     expect(bronzeOf(engine)).toBeUndefined();
+  });
+
+  test("on SageMaker needs no engine beside it, and an alias may lead there", () => {
+    const withoutEngine = sagemaker.slice(engine.length);
+    expect(bronzeOf(`${withoutEngine}[aliases]\nteller = { tier = "bronze" }\n`)).toMatchObject({
+      runner: "sagemaker",
+    });
+  });
+
+  test("comes from the environment as well", () => {
+    const env = {
+      TIERLINE_TIER_BRONZE_RUNNER: "sagemaker",
+      TIERLINE_TIER_BRONZE_ENDPOINT: "story-bronze",
+      TIERLINE_TIER_BRONZE_REGION: "us-east-1",
+      TIERLINE_TIER_BRONZE_OUTPUT: "s3://bucket/results",
+      TIERLINE_TIER_BRONZE_MODELS: "story-70b,story-8b",
+      TIERLINE_JOBS_MAX_QUEUED: "7",
+    };
+    expect(loadText(engine, { env })).toMatchObject({
+      ok: true,
+      config: { bronze: { models: ["story-70b", "story-8b"], maxQueued: 7 } },
+    });
   });
 
   test("on this fleet needs no more than a word", () => {
@@ -121,9 +154,4 @@ describe.if(isHere)("the async lane", () => {
       retentionMs: 7_200_000,
     });
   });
-});
-
-test.if(!isHere)("the async lane cannot be configured yet", () => {
-  expect(loadText(local).ok).toBe(false);
-  expect(bronzeOf(engine)).toBeUndefined();
 });

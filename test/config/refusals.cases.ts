@@ -97,13 +97,9 @@ export const refusals: readonly Refusal[] = [
     ],
   },
   {
-    situation: "tables of a later version",
-    text: "[jobs]\n[tier.bronze]\n[auth.key.lobby]\n",
-    says: [
-      `tierline.toml:1:2: unknown table [jobs]\n  ${notYet}`,
-      `tierline.toml:2:7: unknown table [tier.bronze]\n  ${notYet}`,
-      `tierline.toml:3:7: unknown table [auth.key]\n  ${notYet}`,
-    ],
+    situation: "a table of a later version",
+    text: "[auth.key.lobby]\n",
+    says: [`tierline.toml:1:7: unknown table [auth.key]\n  ${notYet}`],
   },
 
   // The value is none.
@@ -411,13 +407,11 @@ npc-fast = { tier = "gold" }
     text: engine,
     env: {
       TIERLINE_LOG_LEVLE: "x",
-      TIERLINE_JOBS_MAX_QUEUED: "x",
       TIERLINE_ADMIN: "x",
       TIERLINE_CONFIG: "x",
       PATH: "x",
     },
     says: [
-      "TIERLINE_JOBS_MAX_QUEUED is no setting of tierline and does nothing\n  this version of tierline does not have it yet; take it out until yours does",
       "TIERLINE_LOG_LEVLE is no setting of tierline and does nothing\n  did you mean TIERLINE_LOG_LEVEL?",
     ],
   },

@@ -2,22 +2,27 @@
 
 import { describe, expect, test } from "bun:test";
 import { createAdminApp } from "../../src/http/admin.ts";
+import type { Door } from "../../src/http/door.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { answer, deskScene } from "../support/desk-scene.ts";
 import { openForwarding, ours } from "../support/forwarding.ts";
+import { localPolicy } from "../support/local-scene.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
 
 const ends = cleanup();
 
 function open() {
   const host = ends(openForwarding());
-  const app = createAdminApp(host.door);
-  return {
-    ...host,
-    async explain(query: string): Promise<unknown> {
-      const response = await app.fetch(
-        new Request(`http://127.0.0.1/api/explain?${query}`, { headers: { host: "127.0.0.1" } }),
-      );
-      return response.json();
-    },
+  return { ...host, explain: explainerOf(host.door) };
+}
+
+function explainerOf(door: Door) {
+  const app = createAdminApp(door);
+  return async (query: string): Promise<unknown> => {
+    const response = await app.fetch(
+      new Request(`http://127.0.0.1/api/explain?${query}`, { headers: { host: "127.0.0.1" } }),
+    );
+    return response.json();
   };
 }
 
@@ -84,4 +89,33 @@ describe("explain", () => {
       decision: { do: "shed", because: "draining" },
     });
   });
+
+  test("defers to the async lane what a request there would be deferred for", async () => {
+    const { explain } = withLane();
+    const lane = { decision: { do: "defer" } };
+    expect(await explain("sla=async")).toMatchObject(lane);
+    expect(await explain("model=bronze")).toMatchObject(lane);
+    expect(await explain("model=story-70b&prefer=respond-async")).toMatchObject(lane);
+    // Streams are never waited for there, and nobody knows yet how long jobs take.
+    expect(await explain("model=story-70b")).toMatchObject({ decision: { do: "shed" } });
+    expect(await explain("model=story-70b&stream=false")).toMatchObject({ decision: { do: "shed" } });
+    expect(await explain("sla=realtime&prefer=respond-async")).toMatchObject({ decision: { do: "try" } });
+  });
+
+  test("knows that a whole answer may be waited for where jobs are done in time", async () => {
+    const { explain, desk, clock } = withLane();
+    await desk.order();
+    await clock.advance(1000);
+    expect(await explain("model=story-70b&stream=false")).toMatchObject({ decision: { do: "defer" } });
+    expect(await explain("model=story-70b")).toMatchObject({ decision: { do: "shed" } });
+  });
 });
+
+/** A host with an engine and an async lane whose jobs are done at once. */
+function withLane() {
+  const clock = virtualClock();
+  const host = ends(openForwarding({ policy: localPolicy }));
+  const desk = ends(deskScene(clock));
+  desk.runner.onSubmit = () => ({ kind: "done", result: answer });
+  return { clock, desk, explain: explainerOf({ ...host.door, desk: desk.desk }) };
+}

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import { alone } from "../../src/http/alone.ts";
+import type { JobsHealth } from "../../src/http/door.ts";
 import { health } from "../../src/http/health.ts";
 import type { Phase } from "../../src/http/lifecycle.ts";
 import { createLifecycle } from "../../src/http/lifecycle.ts";
@@ -12,7 +13,14 @@ import { virtualClock } from "../support/virtual-clock.ts";
 const advert = advertWith([engineThere({ tier: "silver", load: { ...idleLoad, inflight: 8 } })]);
 const counts = { alive: 2, suspect: 0, dead: 1, left: 4 };
 
-function scene(slots: number | undefined, phase: Phase = "ready") {
+const jobs: JobsHealth = {
+  runner: "local",
+  byStatus: { queued: 3, running: 1, succeeded: 9, failed: 2, expired: 0, cancelled: 0 },
+  oldestSeconds: 12,
+  storeTrouble: undefined,
+};
+
+function scene(slots: number | undefined, phase: Phase = "ready", lane?: JobsHealth) {
   const clock = virtualClock();
   const spec = { name: "here/vllm", tier: "gold", locality: "local", queueLimit: 4 } as const;
   const own = slots === undefined ? [] : [{ spec: { ...spec, slots }, identity: "1", models: ["m"] }];
@@ -22,7 +30,9 @@ function scene(slots: number | undefined, phase: Phase = "ready") {
   const lifecycle = createLifecycle();
   lifecycle.enter(phase);
   const ask = async () => {
-    const response = health({ fleet, lifecycle, clock, cluster: { ...alone("here"), counts: () => counts } });
+    const cluster = { ...alone("here"), counts: () => counts };
+    const jobsHealth = lane && { jobsHealth: () => lane };
+    const response = health({ fleet, lifecycle, clock, cluster, ...jobsHealth });
     const text = await response.text();
     // A line of its own in a terminal.
     expect(text).toEndWith("}\n");
@@ -59,6 +69,21 @@ describe("/health", () => {
     const { ask, use } = scene(1);
     use();
     expect(await ask()).toMatchObject({ status: 503, body: { status: "degraded" } });
+  });
+
+  test("says how the async lane stands", async () => {
+    expect((await scene(4, "ready", jobs).ask()).body).toMatchObject({
+      jobs: { runner: "local", queued: 3, running: 1, oldest_seconds: 12, store: "ok" },
+    });
+  });
+
+  test("is ok whatever ails the async lane, and says what does", async () => {
+    const storeTrouble = "The disk under the job file is full.";
+    const endpoint = { status: "Failed", why: "no capacity" };
+    expect(await scene(4, "ready", { ...jobs, storeTrouble, endpoint }).ask()).toMatchObject({
+      status: 200,
+      body: { status: "ok", jobs: { store: storeTrouble, endpoint } },
+    });
   });
 
   for (const phase of ["starting", "draining"] as const) {

@@ -7,13 +7,16 @@ import { alone } from "../../src/http/alone.ts";
 import { errorResponse } from "../../src/http/errors.ts";
 import { absentModel, getModel, listModels } from "../../src/http/models.ts";
 import { advertWith, engineThere } from "../support/adverts.ts";
+import { cleanup } from "../support/cleanup.ts";
+import { deskScene } from "../support/desk-scene.ts";
 import { npcDoor } from "../support/npc-door.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
+const ends = cleanup();
 const engineOf = (...models: string[]): AdvertEngine => engineThere({ tier: "silver", models });
 const advertOf = (...engines: AdvertEngine[]): Advert => advertWith(engines);
 
-function host() {
+function host(lane?: Parameters<typeof deskScene>[1]) {
   const clock = virtualClock();
   const spec = { name: "h/vllm", tier: "gold", locality: "local", slots: 1, queueLimit: 0 } as const;
   const fleet = createFleet([{ spec, identity: "1", models: ["small", "shared"] }], {
@@ -29,6 +32,7 @@ function host() {
     cluster: alone("h"),
     random,
     settings: () => ({ ...settings(), policy: { ...policy, aliases } }),
+    ...(lane && { desk: ends(deskScene(clock, lane)).desk }),
   };
   const say = (name: string, advert: Advert, state: "alive" | "dead" = "alive") =>
     fleet.setPeer({ name, boot: "1", state, advert, advertAt: clock.now() }, clock.now());
@@ -57,6 +61,24 @@ describe("/v1/models", () => {
       ],
     });
     expect(await getModel("large", door).json()).toMatchObject({ id: "large", owned_by: "p/vllm" });
+  });
+
+  test("names the models of the async lane, and bronze itself, where there is one", async () => {
+    const { door, listed } = host({ models: ["story-70b", "shared"] });
+    expect(await listed()).toEqual(["small", "shared", "story-70b", "npc-fast", "gold", "bronze"]);
+    expect(await getModel("story-70b", door).json()).toEqual({
+      id: "story-70b",
+      object: "model",
+      created: 0,
+      owned_by: "sagemaker",
+      tier: "bronze",
+    });
+    expect(absentModel("x", door).message).toContain("story-70b");
+  });
+
+  test("names bronze alone where jobs are done with what the fleet has", async () => {
+    const { listed } = host({ models: undefined });
+    expect(await listed()).toEqual(["small", "shared", "npc-fast", "gold", "bronze"]);
   });
 
   test("follows the adverts: what a peer takes up shows, what it puts down is gone with its tier", async () => {
