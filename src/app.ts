@@ -72,6 +72,7 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
     random: systemRandom,
     log,
     build: buildInfo,
+    env,
     onCacheCleared: (cache) => snapshots.forget(cache),
   });
   const snapshots = createSnapshots({ state, clock: systemClock, log, caches: router.savedCaches });
@@ -84,8 +85,9 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
   };
   const close = async (listeners?: Listeners): Promise<void> => {
     // First, so that whoever still waits for an intent gets the default while there is a connection to read it from.
-    router.stop();
+    const stopped = router.stop();
     await listeners?.close();
+    await stopped;
     state.remove(adminUrlFile);
     state.close();
     flush();

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { CacheName } from "./base/cache-control.ts";
+import { together } from "./base/caches-together.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Random } from "./base/random.ts";
 import { until } from "./base/until.ts";
@@ -30,6 +31,8 @@ import { createLifecycle } from "./http/lifecycle.ts";
 import { createRequestAccount } from "./http/request-account.ts";
 import { createArchetypes } from "./intents/archetype.ts";
 import { createIntentTable } from "./intents/intent-table.ts";
+import { createJobLane } from "./job-lane.ts";
+import { createDeskWithoutLane } from "./jobs/no-lane.ts";
 import type { PeerLinks } from "./peer-links.ts";
 import { createPeerLinks } from "./peer-links.ts";
 import { savedIntents, savedResults } from "./saved-caches.ts";
@@ -51,6 +54,8 @@ export interface RouterParts {
   readonly log: Log;
   readonly onCacheCleared: (cache: CacheName) => void;
   readonly build: { readonly version: string; readonly revision: string; readonly bun: string };
+  /** Where the AWS SDK looks for its endpoints and credentials. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Router {
@@ -63,14 +68,15 @@ export interface Router {
   readonly savedCaches: readonly SavedCache[];
   /** Takes over what a reload may change. */
   reconfigure(loaded: LoadedConfig): void;
-  /** Resolves when every engine has said what it serves, or `limitMs` have passed. */
+  /** Resolves when every engine has said what it serves and the lane is loaded, or `limitMs` have passed. */
   acquainted(limitMs: number): Promise<void>;
-  stop(): void;
+  /** At once, but for jobs that are under way: they are cut short, and waited for a moment. */
+  stop(): Promise<void>;
 }
 
 export function assemble(
   first: LoadedConfig,
-  { clock, random, log, build, onCacheCleared }: RouterParts,
+  { clock, random, log, build, env, onCacheCleared }: RouterParts,
 ): Router {
   let loaded = first;
   let settings = settingsOf(loaded.config);
@@ -173,7 +179,34 @@ export function assemble(
     },
   });
   linkEngines();
-  const results = createResultCache({ dispatch, fleet, settings: loaded.config.cache.result, clock, random });
+  const { bronze } = loaded.config;
+  const jobLane =
+    bronze &&
+    createJobLane({
+      config: bronze,
+      resultCache: loaded.config.cache.result,
+      member: name,
+      stateDir: loaded.config.state.dir,
+      env,
+      members: () => seen.members(),
+      mayAdopt: () => lifecycle.phase === "ready",
+      dispatch,
+      fleet,
+      policy: () => settings.policy,
+      clock,
+      random,
+      log,
+      registry,
+    });
+  // Jobs make room for everybody else, intents among them.
+  const playersDispatch = jobLane?.dispatch ?? dispatch;
+  const results = createResultCache({
+    dispatch: playersDispatch,
+    fleet,
+    settings: loaded.config.cache.result,
+    clock,
+    random,
+  });
   const archetypes = createArchetypes(loaded.config.intents.archetypes);
   const table = createIntentTable(archetypes, loaded.config.intents, clock.now);
   const misanswered = (engine: string): void => {
@@ -183,7 +216,7 @@ export function assemble(
   const intents = createIntents({
     table,
     engineShare: loaded.config.intents.engineShare,
-    dispatch,
+    dispatch: playersDispatch,
     fleet,
     policy: () => settings.policy,
     clock,
@@ -193,7 +226,9 @@ export function assemble(
       engineMisanswered: misanswered,
     },
   });
-  const caches = { intents: table, results: results.control };
+  const resultControl =
+    jobLane === undefined ? results.control : together(results.control, jobLane.desk.kept);
+  const caches = { intents: table, results: resultControl };
   registerCacheGauges(registry, caches);
   registerIntentGauges(registry, table, () => intents.load);
   const stopWatch = watchSilence({
@@ -244,6 +279,7 @@ export function assemble(
   if (cluster !== undefined) peerLinks = createPeerLinks({ ...linkParts, seals: cluster.seals });
   const seen = cluster?.door ?? alone(name, clock.now());
   registerMemberGauge(registry, seen.counts);
+  jobLane?.start();
 
   const door: Door = {
     clock,
@@ -254,6 +290,15 @@ export function assemble(
     fleet,
     cluster: seen,
     self: () => ({ public: publicUrl, zone: zone ?? null }),
+    ...(jobLane !== undefined && {
+      desk: jobLane.desk,
+      operatorJobs: jobLane.operatorJobs,
+      jobsHealth: jobLane.health,
+    }),
+    ...(cluster !== undefined && {
+      askMember: cluster.askMember,
+      deskWithoutLane: createDeskWithoutLane(name),
+    }),
     caches,
     onCacheCleared,
     lifecycle,
@@ -276,7 +321,7 @@ export function assemble(
       const { cache, intents: intentsBefore } = loaded.config;
       loaded = next;
       if (next.config.cluster !== undefined) cluster?.reconfigure(next.config.cluster);
-      results.control.configure(changed(cache.result, next.config.cache.result));
+      resultControl.configure(changed(cache.result, next.config.cache.result));
       settings = settingsOf(next.config);
       fleet.reconfigure(membersOf(next.config));
       linkEngines();
@@ -296,9 +341,13 @@ export function assemble(
     },
     acquainted(limitMs) {
       const isKnown = ({ models, health }: EndpointState) => models !== undefined && health !== "unknown";
-      return until(() => fleet.local.every(isKnown), limitMs, clock);
+      return Promise.all([
+        until(() => fleet.local.every(isKnown), limitMs, clock),
+        jobLane?.loaded(limitMs),
+      ]).then(() => {});
     },
-    stop() {
+    async stop() {
+      const jobsEnded = jobLane?.stop();
       stopWatch();
       cluster?.stop();
       peerLinks?.stop();
@@ -308,6 +357,7 @@ export function assemble(
         engine.stop();
         engine.link.client.close();
       }
+      await jobsEnded;
     },
   };
 }

@@ -1,0 +1,122 @@
+// The two ways to get a job done, as far as they differ in what they need: the engines of this fleet, or SageMaker and S3.
+
+import type { Clock } from "./base/clock.ts";
+import type { Random } from "./base/random.ts";
+import { until } from "./base/until.ts";
+import type { BronzeConfig } from "./config/config.ts";
+import type { Dispatch } from "./dispatch/dispatch.ts";
+import type { Fleet } from "./fleet/fleet.ts";
+import { openAws } from "./jobs/aws.ts";
+import type { EndpointSeen } from "./jobs/endpoint-watch.ts";
+import { watchEndpoint } from "./jobs/endpoint-watch.ts";
+import type { JobKeeping } from "./jobs/keeping.ts";
+import { createKeeping } from "./jobs/keeping.ts";
+import type { Leases } from "./jobs/lease.ts";
+import { createLeases } from "./jobs/lease.ts";
+import { createLocalRunner } from "./jobs/local.ts";
+import type { KnownMember } from "./jobs/members.ts";
+import type { ObjectPlace } from "./jobs/objects.ts";
+import { readS3Url } from "./jobs/objects.ts";
+import type { JobRunner } from "./jobs/runner.ts";
+import { createSageMakerRunner, sageMakerRule } from "./jobs/sagemaker.ts";
+import type { RoutingPolicy } from "./routing/sla.ts";
+
+/** Of a request that goes along with the call to SageMaker: what is put into it on the way, a model's name for one. */
+const addedBytesMost = 1024;
+
+export interface WayParts {
+  /** This host. */
+  readonly member: string;
+  readonly members: () => readonly KnownMember[];
+  /** Where the AWS SDK looks for its endpoints and credentials. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly dispatch: Dispatch;
+  readonly fleet: Fleet;
+  policy(): RoutingPolicy;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Way {
+  readonly runner: JobRunner;
+  /** For everybody but jobs. */
+  readonly dispatch: Dispatch;
+  /** What it calls its models; undefined: it has what the fleet has. */
+  readonly models: readonly string[] | undefined;
+  readonly requestBytesMost: number;
+  /** What makes jobs outlive this host, where that is wanted. */
+  readonly outliving?: { readonly keeping: JobKeeping; readonly leases: Leases };
+  endpoint(): EndpointSeen | undefined;
+  /** Times that a job gave way; undefined: none ever does. */
+  yields(): number | undefined;
+  /** Resolves when what it needs is loaded, or `limitMs` have passed. */
+  loaded(limitMs: number): Promise<void>;
+  close(): void;
+}
+
+export const wayOf = (config: BronzeConfig, parts: WayParts): Way =>
+  config.runner === "local" ? onThisFleet(parts) : onSageMaker(config, parts);
+
+function onThisFleet({ dispatch, fleet, policy, clock, random }: WayParts): Way {
+  const runner = createLocalRunner({ dispatch, fleet, policy, clock, random });
+  return {
+    runner,
+    dispatch: runner.playersFirst(dispatch),
+    models: undefined,
+    requestBytesMost: Number.POSITIVE_INFINITY,
+    endpoint: () => undefined,
+    yields: runner.yields,
+    loaded: () => Promise.resolve(),
+    close: () => {},
+  };
+}
+
+function onSageMaker(
+  config: Extract<BronzeConfig, { runner: "sagemaker" }>,
+  { member, members, env, dispatch, clock, random }: WayParts,
+): Way {
+  const aws = openAws(config.region, env, clock, random);
+  const { objects } = aws;
+  const input = config.input === undefined ? undefined : placeOf(config.input);
+  const manifests = config.manifests === undefined ? undefined : placeOf(config.manifests);
+  const { endpoint, models } = config;
+  const places = { endpoint, output: placeOf(config.output), input, inputIsThere: manifests !== undefined };
+  const runner = createSageMakerRunner(places, aws, clock);
+  // The SDK is loaded with the first call, which holds the loop for 50 ms: so before anybody waits.
+  const watch = watchEndpoint(runner.endpointStatus, clock);
+  return {
+    runner,
+    dispatch,
+    models,
+    requestBytesMost:
+      input === undefined ? sageMakerRule.inlineBytesMost - addedBytesMost : Number.POSITIVE_INFINITY,
+    ...(manifests !== undefined &&
+      input !== undefined && {
+        outliving: {
+          keeping: createKeeping({
+            places: { manifests, input },
+            member,
+            members,
+            objects,
+            clock,
+            random,
+          }),
+          leases: createLeases(manifests, member, objects, clock),
+        },
+      }),
+    endpoint: watch.last,
+    yields: () => undefined,
+    loaded: (limitMs) => until(() => watch.last() !== undefined, limitMs, clock),
+    close() {
+      watch.stop();
+      aws.close();
+    },
+  };
+}
+
+/** The configuration has been checked. */
+function placeOf(url: string): ObjectPlace {
+  const place = readS3Url(url);
+  if (place === undefined) throw new Error(`not a place in S3: ${url}`);
+  return place;
+}
