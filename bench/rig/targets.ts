@@ -32,6 +32,8 @@ export interface Surroundings {
   readonly gossipPort?: number;
   /** Of tierline's configuration, beyond listeners and engines. */
   readonly config?: string;
+  /** Beside this process's own variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 interface Recipe {
@@ -156,6 +158,7 @@ export async function startTarget(name: TargetName, around: Surroundings): Promi
   const command = pinned(targetCore, await recipes[name].prepare(dir, port, around));
   const startedAtMs = performance.now();
   const child = Bun.spawn([...command], {
+    env: { ...process.env, ...around.env },
     stdin: "ignore",
     stdout: Bun.file(log),
     stderr: Bun.file(`${log}.err`),
