@@ -68,7 +68,7 @@ export interface Router {
   readonly savedCaches: readonly SavedCache[];
   /** Takes over what a reload may change. */
   reconfigure(loaded: LoadedConfig): void;
-  /** Resolves when every engine has said what it serves and the lane is loaded, or `limitMs` have passed. */
+  /** Resolves when every engine has said what it serves, or `limitMs` have passed. */
   acquainted(limitMs: number): Promise<void>;
   /** At once, but for jobs that are under way: they are cut short, and waited for a moment. */
   stop(): Promise<void>;
@@ -341,10 +341,7 @@ export function assemble(
     },
     acquainted(limitMs) {
       const isKnown = ({ models, health }: EndpointState) => models !== undefined && health !== "unknown";
-      return Promise.all([
-        until(() => fleet.local.every(isKnown), limitMs, clock),
-        jobLane?.loaded(limitMs),
-      ]).then(() => {});
+      return until(() => fleet.local.every(isKnown), limitMs, clock);
     },
     async stop() {
       const jobsEnded = jobLane?.stop();

@@ -26,7 +26,6 @@ import { openJobStore } from "./jobs/store.ts";
 import { watchStore } from "./jobs/store-watch.ts";
 import type { Trouble } from "./jobs/trouble.ts";
 import { registerJobGauges } from "./telemetry/job-gauges.ts";
-import type { Log } from "./telemetry/log.ts";
 import type { Registry } from "./telemetry/registry.ts";
 
 const jobLaneRule = {
@@ -43,7 +42,6 @@ export interface JobLaneParts extends WayParts {
   readonly stateDir: string;
   /** False while this host is to take on nothing more. */
   readonly mayAdopt: () => boolean;
-  readonly log: Log;
   readonly registry: Registry;
 }
 
@@ -53,8 +51,6 @@ export interface JobLane {
   health(): JobsHealth;
   /** For everybody but jobs, which make room for them. */
   readonly dispatch: Dispatch;
-  /** Resolves when what the lane needs is loaded, or `limitMs` have passed. */
-  loaded(limitMs: number): Promise<void>;
   /** Begins to answer for the jobs of hosts that are gone, and for this host's own should it be gone. */
   start(): void;
   /** What is under way goes on at the next start. */
@@ -111,7 +107,6 @@ function closedLane(
       endpoint: way.endpoint(),
     }),
     dispatch,
-    loaded: way.loaded,
     start: () => {},
     stop: () => Promise.resolve(way.close()),
   };
@@ -170,7 +165,6 @@ function openLane(
       endpoint: way.endpoint(),
     }),
     dispatch: way.dispatch,
-    loaded: way.loaded,
     start: () => keeper?.start(),
     async stop() {
       keeper?.stop();

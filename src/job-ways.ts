@@ -1,12 +1,11 @@
 // The two ways to get a job done, as far as they differ in what they need: the engines of this fleet, or SageMaker and S3.
 
+import { linkAws } from "./aws-link.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Random } from "./base/random.ts";
-import { until } from "./base/until.ts";
 import type { BronzeConfig } from "./config/config.ts";
 import type { Dispatch } from "./dispatch/dispatch.ts";
 import type { Fleet } from "./fleet/fleet.ts";
-import { openAws } from "./jobs/aws.ts";
 import type { EndpointSeen } from "./jobs/endpoint-watch.ts";
 import { watchEndpoint } from "./jobs/endpoint-watch.ts";
 import type { JobKeeping } from "./jobs/keeping.ts";
@@ -20,9 +19,13 @@ import { readS3Url } from "./jobs/objects.ts";
 import type { JobRunner } from "./jobs/runner.ts";
 import { createSageMakerRunner, sageMakerRule } from "./jobs/sagemaker.ts";
 import type { RoutingPolicy } from "./routing/sla.ts";
+import type { Log } from "./telemetry/log.ts";
 
 /** Of a request that goes along with the call to SageMaker: what is put into it on the way, a model's name for one. */
 const addedBytesMost = 1024;
+
+/** Between two lines about results that may not be seen: every look of every job would have one. */
+const hiddenEveryMs = 600_000;
 
 export interface WayParts {
   /** This host. */
@@ -35,6 +38,7 @@ export interface WayParts {
   policy(): RoutingPolicy;
   readonly clock: Clock;
   readonly random: Random;
+  readonly log: Log;
 }
 
 export interface Way {
@@ -49,8 +53,6 @@ export interface Way {
   endpoint(): EndpointSeen | undefined;
   /** Times that a job gave way; undefined: none ever does. */
   yields(): number | undefined;
-  /** Resolves when what it needs is loaded, or `limitMs` have passed. */
-  loaded(limitMs: number): Promise<void>;
   close(): void;
 }
 
@@ -66,26 +68,37 @@ function onThisFleet({ dispatch, fleet, policy, clock, random }: WayParts): Way 
     requestBytesMost: Number.POSITIVE_INFINITY,
     endpoint: () => undefined,
     yields: runner.yields,
-    loaded: () => Promise.resolve(),
     close: () => {},
   };
 }
 
 function onSageMaker(
   config: Extract<BronzeConfig, { runner: "sagemaker" }>,
-  { member, members, env, dispatch, clock, random }: WayParts,
+  { member, members, env, dispatch, clock, random, log }: WayParts,
 ): Way {
-  const aws = openAws(config.region, env, clock, random);
+  const aws = linkAws({ region: config.region, env });
   const { objects } = aws;
   const input = config.input === undefined ? undefined : placeOf(config.input);
   const manifests = config.manifests === undefined ? undefined : placeOf(config.manifests);
   const { endpoint, models } = config;
   const places = { endpoint, output: placeOf(config.output), input, inputIsThere: manifests !== undefined };
   const runner = createSageMakerRunner(places, aws, clock);
-  // The SDK is loaded with the first call, which holds the loop for 50 ms: so before anybody waits.
+  let hiddenAt = Number.NEGATIVE_INFINITY;
+  const look: JobRunner["look"] = async (job, signal) => {
+    const looked = await runner.look(job, signal);
+    const why = runner.hidden();
+    if (why !== undefined && clock.now() - hiddenAt >= hiddenEveryMs) {
+      hiddenAt = clock.now();
+      log.warn(
+        { why },
+        "S3 says 403: no result yet, or one that may not be read. Allow s3:ListBucket to know",
+      );
+    }
+    return looked;
+  };
   const watch = watchEndpoint(runner.endpointStatus, clock);
   return {
-    runner,
+    runner: { ...runner, look },
     dispatch,
     models,
     requestBytesMost:
@@ -106,7 +119,6 @@ function onSageMaker(
       }),
     endpoint: watch.last,
     yields: () => undefined,
-    loaded: (limitMs) => until(() => watch.last() !== undefined, limitMs, clock),
     close() {
       watch.stop();
       aws.close();

@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Job } from "./job.ts";
-import type { Cancelled, CloseJob, Closing, EndsEvent } from "./lane-ends.ts";
+import type { Cancelled, CloseJob, EndsEvent } from "./lane-ends.ts";
 import { createEnds } from "./lane-ends.ts";
 import type { LaneEntry } from "./lane-entry.ts";
 import type { FlowEvent } from "./lane-flow.ts";
