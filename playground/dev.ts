@@ -58,7 +58,7 @@ async function show(): Promise<number> {
   return 0;
 }
 
-function introduce({ hosts, silver1, llama, usualPorts }: House): void {
+function introduce({ hosts, silver1, llama, bronze, usualPorts }: House): void {
   const row = (name: string, url: string, admin: string, gossip: string, engines: string): void =>
     screen.row(name, `${url.padEnd(23)}${admin.padEnd(7)}${gossip.padEnd(8)}${engines}`);
   row("host", "asked at", "admin", "gossip", "engines (simulated vLLM)");
@@ -67,13 +67,14 @@ function introduce({ hosts, silver1, llama, usualPorts }: House): void {
     const engines = `${host.tier} ${host.msPerToken} ms/token${beside}`;
     row(host.name, host.publicUrl, `${host.ports.admin}`, `${host.ports.gossip}`, engines);
   }
+  screen.row("bronze", `${bronze.model} at ${bronze.endpoint}, a stand-in for SageMaker and S3`);
   if (!usualPorts) {
     screen.line("One of the usual ports, 8010 to 8032, is taken, so these are others.");
   }
   screen.row("files", `${folder}: configurations, logs, secret`);
 }
 
-function showCommands({ gold1, gold2, usualPorts }: House): void {
+function showCommands({ gold1, gold2, bronze, usualPorts }: House): void {
   const tierline = (words: string): string =>
     `dist/tierline ${words}${usualPorts ? "" : ` --admin ${gold1.adminUrl}`}`;
   screen.heading("Try it by hand, in another terminal");
@@ -84,7 +85,10 @@ function showCommands({ gold1, gold2, usualPorts }: House): void {
   screen.row("", tierline("undrain"));
   screen.row("hang", `curl -s ${gold1.engine.controlUrl}/control -d '{"fault":{"kind":"hang"}}'`);
   screen.row("mend", `curl -s -X DELETE ${gold1.engine.controlUrl}/control`);
+  screen.row("throttle", `curl -s ${bronze.controlUrl}/control -d '{"fault":{"kind":"throttle"}}'`);
+  screen.row("", `curl -s -X DELETE ${bronze.controlUrl}/control`);
+  screen.row("jobs", tierline("jobs list"));
   screen.row("kill", `kill -9 ${gold2.pid()}   # the router of gold-2`);
-  screen.row("start", `dist/tierline serve --config ${gold2.configPath}`);
+  screen.row("start", `env $(cat ${bronze.envPath}) dist/tierline serve --config ${gold2.configPath}`);
   screen.line("More ways to break an engine: playground/README.md.");
 }

@@ -17,12 +17,15 @@ export interface Child {
 
 export interface Children {
   /** Resolves when the child is ready; throws its last words where it ends before, or says nothing for too long. */
-  start(name: string, cmd: readonly string[]): Promise<Child>;
+  start(name: string, cmd: readonly string[], env?: Environment): Promise<Child>;
   /** A command, to its end. */
   run(cmd: readonly string[]): Promise<Ran>;
   /** Starts nothing from now on. SIGTERM to all, the latest first, and SIGKILL to whoever stays. */
   stop(): Promise<void>;
 }
+
+/** Ours, where none is given. */
+type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Ran {
   readonly code: number;
@@ -47,7 +50,7 @@ export function createChildren(folder: string): Children {
   };
 
   return {
-    async start(name, cmd) {
+    async start(name, cmd, env = process.env) {
       refuseIfStopping();
       const logPath = join(folder, `${name}.log`);
       const log = openSync(logPath, "a");
@@ -57,6 +60,7 @@ export function createChildren(folder: string): Children {
         stdin: "ignore",
         stdout: "pipe",
         stderr: log,
+        env,
         detached: true,
       });
       closeSync(log);

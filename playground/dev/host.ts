@@ -56,6 +56,14 @@ export interface HostParts {
   readonly seeds: readonly string[];
   readonly secretFile: string;
   readonly llama: Engine | undefined;
+  readonly bronze: HostBronze;
+}
+
+export interface HostBronze {
+  /** `[tier.bronze]`, the same on all hosts. */
+  readonly config: string;
+  /** What a router is started with, so that nothing of it can come to a real AWS. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export async function openHost({
@@ -65,6 +73,7 @@ export async function openHost({
   seeds,
   secretFile,
   llama,
+  bronze,
 }: HostParts): Promise<Host> {
   const { name, ports } = plan;
   const startEngine = (inference: number, control: number): Promise<Child> =>
@@ -75,7 +84,8 @@ export async function openHost({
       ...["--port", `${inference}`, "--control-port", `${control}`],
     ]);
   const configPath = join(folder, `${name}.toml`);
-  const startRouter = (): Promise<Child> => children.start(name, [binary, "serve", "--config", configPath]);
+  const startRouter = (): Promise<Child> =>
+    children.start(name, [binary, "serve", "--config", configPath], bronze.env);
 
   let engineRuns = await startEngine(0, 0);
   const engine = engineOf(engineRuns);
@@ -85,7 +95,8 @@ export async function openHost({
     engineTable(plan.tier, "vllm", "vllm", engine),
     ...(llama === undefined ? [] : [engineTable("silver", "llama-cpp", "llama", llama)]),
   ];
-  writeFileSync(configPath, configText(plan, stateDir, secretFile, seeds, engines));
+  const tiers = [...engines, bronze.config].join("\n");
+  writeFileSync(configPath, configText(plan, stateDir, secretFile, seeds, tiers));
   let routerRuns = await startRouter();
 
   const restartEngine = async (): Promise<void> => {
@@ -123,7 +134,7 @@ export function engineOf(child: Child): Engine {
   };
 }
 
-function urlOf(child: Child, member: string): string {
+export function urlOf(child: Child, member: string): string {
   const url = child.ready[member];
   if (typeof url !== "string") throw new Error(`${child.name} did not say its ${member}`);
   return url;
@@ -148,7 +159,7 @@ const configText = (
   stateDir: string,
   secretFile: string,
   seeds: readonly string[],
-  engines: readonly string[],
+  tiers: string,
 ): string =>
   `# Written by bun run dev.
 [host]
@@ -167,7 +178,7 @@ secret_file = ${JSON.stringify(secretFile)}
 [state]
 dir = ${JSON.stringify(stateDir)}
 
-${engines.join("\n")}
+${tiers}
 [intents]
 stale_ms = 2000
 

@@ -2,6 +2,8 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Bronze } from "./bronze.ts";
+import { startBronze } from "./bronze.ts";
 import type { Children } from "./children.ts";
 import { membersSeen } from "./fleet-view.ts";
 import type { Engine, Host, HostPlan } from "./host.ts";
@@ -18,6 +20,7 @@ export interface House {
   /** Beside Silver. Undefined where llama.cpp cannot be loaded on this machine; `withoutLlama` says why. */
   readonly llama: Engine | undefined;
   readonly withoutLlama: string | undefined;
+  readonly bronze: Bronze;
   /** Whether the ports are those that the documentation names. */
   readonly usualPorts: boolean;
 }
@@ -33,8 +36,9 @@ export async function openHouse(folder: string, children: Children): Promise<Hou
   writeFileSync(secretFile, `${secret}\n`, { mode: 0o600 });
 
   const seeds = ports.map(({ gossip }) => `127.0.0.1:${gossip}`);
-  const open = (plan: HostPlan, llama?: Engine): Promise<Host> =>
-    openHost({ plan, folder, children, seeds, secretFile, llama });
+  const bronzeStarts = startBronze(folder, children);
+  const open = async (plan: HostPlan, llama?: Engine): Promise<Host> =>
+    openHost({ plan, folder, children, seeds, secretFile, llama, bronze: await bronzeStarts });
   const [first, second, third] = ports;
   if (first === undefined || second === undefined || third === undefined) throw new Error("too few ports");
   const llamaStarts = startLlama(children);
@@ -53,6 +57,7 @@ export async function openHouse(folder: string, children: Children): Promise<Hou
     hosts,
     llama: engine,
     withoutLlama: reason,
+    bronze: await bronzeStarts,
     usualPorts: usual,
   };
 }

@@ -4,6 +4,7 @@ import type { House } from "./house.ts";
 import type { Screen } from "./screen.ts";
 import { crowdDecides } from "./tour-crowd.ts";
 import { hostDrains, hostIsKilled, hostsReturn, lastGoldIsKilled, theyAreOne } from "./tour-fleet.ts";
+import { questIsOrdered, questIsThere } from "./tour-jobs.ts";
 import { goldAnswers, llamaAnswers, silverStreams } from "./tour-questions.ts";
 
 const steps = [
@@ -12,9 +13,11 @@ const steps = [
   llamaAnswers,
   theyAreOne,
   crowdDecides,
+  questIsOrdered,
   hostIsKilled,
   lastGoldIsKilled,
   hostsReturn,
+  questIsThere,
   hostDrains,
 ];
 

@@ -83,6 +83,12 @@ test("a killed host and a drained one cost no caller an answer", () => {
   expect(output).toMatch(/status +! gold-2: suspect/);
 });
 
+test("a quest is accepted while no machine runs, and is there although the host that accepted it was killed", () => {
+  const id = /202 +(job_gold-2_\w+), queued, .*\n +machines +0 at /.exec(output)?.[1];
+  const there = `silver-1 +is asked for ${id}\\n +succeeded +"\\w+ .*"\\n +machines +1 at `;
+  expect(output).toMatch(new RegExp(there));
+});
+
 test("no line of the tour is wider than a terminal of 80 columns", () => {
   expect(output.split("\n").filter((line) => line.length > 80)).toEqual([]);
 });

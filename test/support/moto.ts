@@ -10,6 +10,7 @@ import {
 import { answersAt, freePort } from "./free-port.ts";
 
 export interface Moto {
+  readonly url: string;
   /** What the AWS SDK reads. */
   readonly env: Readonly<Record<string, string>>;
   /** What the next invocations come to, in order. */
@@ -32,6 +33,7 @@ export async function startMoto(endpoint: string): Promise<Moto> {
   await answersAt(url, startMs);
   await furnish(url, endpoint);
   return {
+    url,
     env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "tester", AWS_SECRET_ACCESS_KEY: "tester-secret" },
     async results(...results) {
       const body = JSON.stringify({ region, results });
