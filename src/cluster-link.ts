@@ -1,5 +1,5 @@
-// Joins this router to its fleet: gossip over its transport, seeds from discovery, what members say into `fleet`, what
-// this host says of itself into gossip. What follows from any of it is decided elsewhere.
+// Joins this router to its fleet: gossip over its transport, seeds from discovery, what this host says of itself into
+// gossip. What members say is members-heard.ts's; what follows from any of it is decided elsewhere.
 
 import { bareHost } from "./base/bare-host.ts";
 import type { Clock } from "./base/clock.ts";
@@ -9,13 +9,11 @@ import { until } from "./base/until.ts";
 import type { Gossip } from "./cluster/gossip.ts";
 import { createGossip } from "./cluster/gossip.ts";
 import { bootId, firstIncarnation } from "./cluster/incarnation.ts";
-import type { Member, MembershipEvent } from "./cluster/member.ts";
+import type { MembershipEvent } from "./cluster/member.ts";
 import type { ClusterMemory } from "./cluster-memory.ts";
 import { addressText, isEveryInterface } from "./config/address.ts";
 import type { ClusterConfig } from "./config/config.ts";
 import type { Advert } from "./fleet/advert.ts";
-import { createAdvertsHeard } from "./fleet/adverts-heard.ts";
-import type { Clearing } from "./fleet/clearing.ts";
 import { createClearings } from "./fleet/clearings.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { createOwnAdvert } from "./fleet/own-advert.ts";
@@ -36,6 +34,8 @@ import type { DoorCluster, JobCalls, MemberFacts } from "./http/door.ts";
 import { createGossipApp } from "./http/gossip.ts";
 import type { App } from "./http/listen.ts";
 import { createJobCalls } from "./job-calls.ts";
+import type { MembersHeardParts } from "./members-heard.ts";
+import { createMembersHeard } from "./members-heard.ts";
 import { logMembership } from "./membership-log.ts";
 import type { Log } from "./telemetry/log.ts";
 
@@ -62,12 +62,8 @@ export interface ClusterLinkParts {
   readonly intents: () => Advert["intents"];
   /** A message or a forwarded request that was not let in. */
   readonly refused: (why: Refused) => void;
-  readonly events: {
+  readonly events: MembersHeardParts["events"] & {
     membership(kind: MembershipEvent["kind"]): void;
-    /** Endpoints behind peers came, went or moved. `dead`: their host has died. */
-    endpointsChanged(dead: boolean): void;
-    /** Another router's operator has cleared its caches. */
-    cleared(from: string, clearing: Clearing): void;
   };
 }
 
@@ -147,38 +143,22 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
   // What members say.
 
   const clearings = createClearings();
-  const adverts = createAdvertsHeard((from, boot, advert) => {
-    if (from === name) return;
-    for (const clearing of clearings.hear(from, boot, advert.clearings)) events.cleared(from, clearing);
+  const heard = createMembersHeard({
+    name,
+    clock,
+    fleet,
+    clearings,
+    members: () => gossip?.members() ?? [],
+    events,
   });
-
-  const tellFleet = (member: Pick<Member, "claim" | "state" | "metaAt">): void => {
-    if (member.claim.name === name) return;
-    const facts = adverts.factsOf(member);
-    if (fleet.setPeer(facts, clock.now())) events.endpointsChanged(facts.state === "dead");
-  };
 
   const onEvent = (event: MembershipEvent): void => {
     logMembership(log, event);
     events.membership(event.kind);
     // Adverts come by the hundred; who has moved is found out when he is asked.
     if (event.kind !== "updated") askMember.membersChanged();
-    switch (event.kind) {
-      case "accused":
-        return;
-      case "forgotten":
-        adverts.forget(event.member.claim.name);
-        clearings.forget(event.member.claim.name);
-        transport.forget(event.member.claim.address);
-        return;
-      case "conflict":
-        // Who has given way knows nobody any more: what it remembers of them would only grow old.
-        if (event.yielded)
-          for (const member of gossip?.members() ?? []) tellFleet({ ...member, state: "left" });
-        return;
-      default:
-        tellFleet(event.member);
-    }
+    if (event.kind === "forgotten") transport.forget(event.member.claim.address);
+    heard.hear(event);
   };
 
   // What this host says of itself.
@@ -268,22 +248,8 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
     every("remember", linkRule.rememberEveryMs, () => rememberWith(remember));
   };
 
-  const factsOf = (member: Member): MemberFacts => {
-    const { claim, state, stateSince, metaAt } = member;
-    const [by] = claim.accusers ?? [];
-    return {
-      name: claim.name,
-      isSelf: claim.name === name,
-      state,
-      incarnation: claim.incarnation,
-      advert: adverts.advertOf(member),
-      newsAt: metaAt,
-      stateSince,
-      accused: by === undefined ? undefined : { by, why: claim.why ?? "" },
-    };
-  };
-
-  const members = (): readonly MemberFacts[] => speaking()?.members().map(factsOf) ?? alone(name).members();
+  const members = (): readonly MemberFacts[] =>
+    speaking()?.members().map(heard.factsOf) ?? alone(name).members();
   const askMember = createJobCalls({ seals: jobSeals, members, clock });
 
   return {
