@@ -18,8 +18,6 @@ import { createResultCache } from "./dispatch/result-cache.ts";
 import { createRetryBudget } from "./dispatch/retry-budget.ts";
 import { watchSilence } from "./dispatch/silence-watch.ts";
 import { createWaitingRooms } from "./dispatch/waiting-room.ts";
-import type { LinkedEndpoint, LinkedEngine, LinkParts } from "./engine-links.ts";
-import { linkEngine } from "./engine-links.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { refusals } from "./host/sealed-message.ts";
@@ -33,18 +31,18 @@ import { createArchetypes } from "./intents/archetype.ts";
 import { createIntentTable } from "./intents/intent-table.ts";
 import { createJobLane } from "./job-lane.ts";
 import { createDeskWithoutLane } from "./jobs/no-lane.ts";
-import type { PeerLinks } from "./peer-links.ts";
-import { createPeerLinks } from "./peer-links.ts";
+import { createLinks } from "./links.ts";
 import { savedIntents, savedResults } from "./saved-caches.ts";
-import { changed, endpointName, membersOf, settingsOf } from "./slices.ts";
+import { changed, membersOf, settingsOf } from "./slices.ts";
 import type { SavedCache } from "./snapshots.ts";
 import { registerCacheGauges } from "./telemetry/cache-gauges.ts";
 import { createEndpointLabels } from "./telemetry/endpoint-labels.ts";
-import { registerFleetGauges } from "./telemetry/fleet-gauges.ts";
+import { registerFleetGauges, registerTierTargets } from "./telemetry/fleet-gauges.ts";
 import { registerGossipGauges, registerMemberGauge } from "./telemetry/gossip-gauges.ts";
 import { registerIntentGauges } from "./telemetry/intent-gauges.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import type { RunningBuild } from "./telemetry/process-gauges.ts";
 import { registerProcessGauges } from "./telemetry/process-gauges.ts";
 import { createRegistry } from "./telemetry/registry.ts";
 
@@ -53,7 +51,7 @@ export interface RouterParts {
   readonly random: Random;
   readonly log: Log;
   readonly onCacheCleared: (cache: CacheName) => void;
-  readonly build: { readonly version: string; readonly revision: string; readonly bun: string };
+  readonly build: RunningBuild;
   /** Where the AWS SDK looks for its endpoints and credentials. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -86,74 +84,31 @@ export function assemble(
   const evacuation = createEvacuation(rooms, clock);
   const registry = createRegistry();
   const metrics = createMetrics(registry);
-  registry.gauge("tierline_build_info", "What is running.", ["version", "revision", "bun"], (set) =>
-    set(1, build.version, build.revision, build.bun),
-  );
   const labels = createEndpointLabels(fleet, [metrics.attempts]);
   registerFleetGauges(registry, fleet, clock.now, labels);
-  const stopProcessGauges = registerProcessGauges(registry, clock);
-  registry.gauge(
-    "tierline_tier_target_p95_seconds",
-    "The latency that the operator promises for the tier.",
-    ["tier"],
-    (set) => {
-      for (const [tier, { targetP95Ms }] of Object.entries(loaded.config.tiers))
-        set(targetP95Ms / 1000, tier);
-    },
-  );
+  const stopProcessGauges = registerProcessGauges(registry, clock, build);
+  registerTierTargets(registry, () => loaded.config.tiers);
 
-  const engines = new Map<EndpointState, LinkedEngine>();
-  const linkParts: LinkParts = {
+  const onBack = (endpoint: EndpointState): void =>
+    rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight);
+  /** Of any endpoint; read with every request. */
+  let mostSlots = 1;
+  const links = createLinks({
     clock,
     random,
     log,
+    fleet,
     intentOptions: () =>
       Math.max(0, ...loaded.config.intents.archetypes.map(({ actions }) => actions.length)),
-    onBack: (endpoint) => rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight),
+    onBack,
     onAway: (endpoint) => rooms.empty(endpoint),
-  };
-
-  /** Of any endpoint; read with every request. */
-  let mostSlots = 1;
-  const takeStock = (): void => {
-    mostSlots = fleet.endpoints.reduce((most, { spec }) => Math.max(most, spec.slots), 1);
-    labels.sweep();
-  };
-
-  const linkEngines = (): void => {
-    const wanted = new Set<EndpointState>();
-    for (const config of loaded.config.engines) {
-      const endpoint = fleet.named(endpointName(loaded.config, config.name));
-      if (endpoint === undefined) continue;
-      wanted.add(endpoint);
-      const linked = engines.get(endpoint);
-      if (linked === undefined) engines.set(endpoint, linkEngine(config, endpoint, linkParts));
-      else linked.verifyConstraint();
-    }
-    for (const [endpoint, engine] of engines) {
-      if (wanted.has(endpoint)) continue;
-      engine.stop();
-      engines.delete(endpoint);
-      // Whoever waits there has no other watch over it any more.
-      evacuation.evacuate(endpoint);
-    }
-    takeStock();
-  };
-
-  /** Undefined: this router is in no fleet. */
-  let peerLinks: PeerLinks | undefined;
-  const linkPeers = (dead: boolean): void => {
-    for (const gone of peerLinks?.sync(fleet.peers, dead) ?? []) evacuation.evacuate(gone);
-    takeStock();
-  };
-
-  const linkedAs = (endpoint: EndpointState): LinkedEndpoint | undefined =>
-    engines.get(endpoint) ?? peerLinks?.of(endpoint);
-  const linked = (endpoint: EndpointState): LinkedEndpoint => {
-    const found = linkedAs(endpoint);
-    if (found === undefined) throw new Error(`nothing leads to ${endpoint.spec.name}`);
-    return found;
-  };
+    // Whoever waits there has no other watch over it any more.
+    onGone: (endpoint) => evacuation.evacuate(endpoint),
+    onChanged() {
+      mostSlots = fleet.endpoints.reduce((most, { spec }) => Math.max(most, spec.slots), 1);
+      labels.sweep();
+    },
+  });
 
   const dispatch = createDispatch({
     fleet,
@@ -162,7 +117,7 @@ export function assemble(
     clock,
     random,
     budget: createRetryBudget(() => mostSlots, clock.now()),
-    linkOf: (endpoint) => linked(endpoint).link,
+    linkOf: (endpoint) => links.to(endpoint).link,
     events: {
       attemptEnded(endpoint, end) {
         metrics.attempts.with(labels.of(endpoint), end.kind).add(1);
@@ -174,11 +129,11 @@ export function assemble(
       breakerMoved(endpoint, asked, to) {
         log.warn({ endpoint: endpoint.spec.name, model: asked.model }, `breaker ${to}`);
         // Recovery is asked for instead of waited for.
-        linkedAs(endpoint)?.lookout.watch(to === "opened" ? asked : undefined);
+        links.find(endpoint)?.lookout.watch(to === "opened" ? asked : undefined);
       },
     },
   });
-  linkEngines();
+  links.linkEngines(loaded.config);
   const { bronze } = loaded.config;
   const jobLane =
     bronze &&
@@ -211,7 +166,7 @@ export function assemble(
   const table = createIntentTable(archetypes, loaded.config.intents, clock.now);
   const misanswered = (engine: string): void => {
     const endpoint = fleet.named(engine);
-    if (endpoint !== undefined) engines.get(endpoint)?.doubtConstraint();
+    if (endpoint !== undefined) links.engine(endpoint)?.doubtConstraint();
   };
   const intents = createIntents({
     table,
@@ -237,10 +192,10 @@ export function assemble(
     clock,
     // A refusal is an answer too: it is for the breaker to judge.
     look: async (endpoint, asked, limitMs) =>
-      (await linked(endpoint).lookout.look(asked, limitMs)) !== "silent",
+      (await links.to(endpoint).lookout.look(asked, limitMs)) !== "silent",
     onSilent(endpoint, asked) {
       log.warn({ endpoint: endpoint.spec.name, inflight: endpoint.inflight }, "endpoint is silent");
-      linkedAs(endpoint)?.lookout.watch(asked);
+      links.find(endpoint)?.lookout.watch(asked);
     },
   });
 
@@ -268,7 +223,7 @@ export function assemble(
       refused: counts.rejected,
       events: {
         membership: counts.event,
-        endpointsChanged: linkPeers,
+        endpointsChanged: links.linkPeers,
         cleared: (from, clearing) => clearAsTold({ caches, onCacheCleared, log }, from, clearing),
       },
     });
@@ -276,7 +231,7 @@ export function assemble(
   const { cluster: clusterConfig, listen } = loaded.config;
   const cluster: ClusterLink | undefined =
     clusterConfig && listen.gossip && joinCluster(clusterConfig, listen.gossip.host);
-  if (cluster !== undefined) peerLinks = createPeerLinks({ ...linkParts, seals: cluster.seals });
+  if (cluster !== undefined) links.joinFleet(cluster.seals);
   const seen = cluster?.door ?? alone(name, clock.now());
   registerMemberGauge(registry, seen.counts);
   jobLane?.start();
@@ -324,7 +279,7 @@ export function assemble(
       resultControl.configure(changed(cache.result, next.config.cache.result));
       settings = settingsOf(next.config);
       fleet.reconfigure(membersOf(next.config));
-      linkEngines();
+      links.linkEngines(next.config);
       const intentsNext = next.config.intents;
       if (!isDeepStrictEqual(intentsBefore, intentsNext)) {
         const { maxEntries, maxBytes } = table.settings();
@@ -337,7 +292,7 @@ export function assemble(
         });
       }
       // There may be more slots than before.
-      for (const endpoint of fleet.local) linkParts.onBack(endpoint);
+      for (const endpoint of fleet.local) onBack(endpoint);
     },
     acquainted(limitMs) {
       const isKnown = ({ models, health }: EndpointState) => models !== undefined && health !== "unknown";
@@ -347,13 +302,9 @@ export function assemble(
       const jobsEnded = jobLane?.stop();
       stopWatch();
       cluster?.stop();
-      peerLinks?.stop();
       intents.stop();
+      links.stop();
       stopProcessGauges();
-      for (const engine of engines.values()) {
-        engine.stop();
-        engine.link.client.close();
-      }
       await jobsEnded;
     },
   };

@@ -1,4 +1,4 @@
-// Figures about endpoints and pools, read from the fleet when somebody asks for the metrics.
+// Figures about endpoints, pools and tiers, read when somebody asks for the metrics.
 
 import type { Instant } from "../base/clock.ts";
 import { tiers } from "../fleet/endpoint.ts";
@@ -50,5 +50,20 @@ export function registerFleetGauges(
     "1 where so many peers are suspect or draining that suspicion is not believed.",
     [],
     (set) => set(fleet.panic ? 1 : 0),
+  );
+}
+
+/** What the configuration promises now. */
+export function registerTierTargets(
+  registry: Registry,
+  targets: () => Readonly<Record<string, { readonly targetP95Ms: number }>>,
+): void {
+  registry.gauge(
+    "tierline_tier_target_p95_seconds",
+    "The latency that the operator promises for the tier.",
+    ["tier"],
+    (set) => {
+      for (const [tier, { targetP95Ms }] of Object.entries(targets())) set(targetP95Ms / 1000, tier);
+    },
   );
 }

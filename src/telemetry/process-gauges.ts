@@ -1,4 +1,4 @@
-// Figures about the process itself, under the names that Prometheus clients agree on.
+// Figures about the process itself, where there are any under the names that Prometheus clients agree on.
 
 import { readdirSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
@@ -6,8 +6,15 @@ import type { Registry } from "./registry.ts";
 
 const lagEveryMs = 250;
 
+/** What is running. */
+export interface RunningBuild {
+  readonly version: string;
+  readonly revision: string;
+  readonly bun: string;
+}
+
 /** Measures until the returned function is called. */
-export function registerProcessGauges(registry: Registry, clock: Clock): () => void {
+export function registerProcessGauges(registry: Registry, clock: Clock, build: RunningBuild): () => void {
   const startedSeconds = clock.wallMs() / 1000 - process.uptime();
   let lagMs = 0;
   let stop = (): void => undefined;
@@ -21,6 +28,9 @@ export function registerProcessGauges(registry: Registry, clock: Clock): () => v
   };
   beat();
 
+  registry.gauge("tierline_build_info", "What is running.", ["version", "revision", "bun"], (set) =>
+    set(1, build.version, build.revision, build.bun),
+  );
   registry.gauge(
     "tierline_event_loop_lag_seconds",
     "How late timers run, the worst of the last seconds.",
