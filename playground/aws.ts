@@ -156,6 +156,9 @@ export function startAws(given: Partial<AwsOptions> = {}): Aws {
       AWS_ENDPOINT_URL: url,
       AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url,
       AWS_REGION: "us-east-1",
+      // No file may lead to a real account.
+      AWS_CONFIG_FILE: "/nonexistent",
+      AWS_SHARED_CREDENTIALS_FILE: "/nonexistent",
     },
     metadata,
     objects,

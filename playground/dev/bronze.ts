@@ -38,7 +38,7 @@ export async function startBronze(folder: string, children: Children): Promise<B
     ...["--instances", "0", "--scale-up-ms", `${scaleUpMs}`],
   );
   const url = urlOf(aws, "url");
-  const own = { ...nowhere, ...textsOf(aws.ready["env"]) };
+  const own = textsOf(aws.ready["env"]);
   const envPath = join(folder, "aws.env");
   const lines = Object.entries(own).map(([name, text]) => `${name}=${text}\n`);
   writeFileSync(envPath, lines.join(""));
@@ -60,8 +60,6 @@ models    = ["${model}"]
     machines: () => machinesOf(url),
   };
 }
-
-const nowhere = { AWS_CONFIG_FILE: "/nonexistent", AWS_SHARED_CREDENTIALS_FILE: "/nonexistent" };
 
 const withoutAws = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")));

@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import type { Clock } from "../../src/base/clock.ts";
 import { systemClock } from "../../src/base/clock.ts";
+import { until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import type { JobHost } from "../support/job-fleet.ts";
 import { jobHosts } from "../support/job-fleet.ts";
@@ -13,6 +14,7 @@ const ends = cleanup();
 
 /** A lease of 20 s is over in two. */
 const pace = 10;
+const patienceMs = 30_000;
 const startMs = systemClock.now();
 const fastClock: Clock = {
   now: () => systemClock.now() * pace,
@@ -22,32 +24,31 @@ const fastClock: Clock = {
 
 const scene = sageMakerScene();
 
-async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (const end = performance.now() + 30_000; !isSo(); await Bun.sleep(10))
-    if (performance.now() > end) throw new Error(`not within 30 s: ${what}`);
-}
-
 test("a host that is killed loses each job to one of the others, and what it does on its return is shown to nobody", async () => {
   const { standIn, aws } = ends(scene);
   const hosts = ends(jobHosts(aws, fastClock));
   const gold1 = hosts.host("gold-1");
   const others = [hosts.host("gold-2"), hosts.host("gold-3")];
-  await until(() => [gold1, ...others].every(hasLease), "three leases");
+  await until("three leases", () => [gold1, ...others].every(hasLease), patienceMs);
   standIn.fault({ kind: "lost-output" });
   const ids: string[] = [];
   for (let count = 0; count < 12; count += 1) ids.push(await gold1.order());
-  await until(() => gold1.store.counts().submitted === ids.length, "all handed over");
+  await until("all handed over", () => gold1.store.counts().submitted === ids.length, patienceMs);
   const disk = hosts.kill(gold1);
   hosts.heard.set("gold-1", "dead");
   standIn.fault();
   const adopted = () => others.flatMap((host) => adoptedBy(host));
-  await until(() => adopted().length >= ids.length, "all adopted");
+  await until("all adopted", () => adopted().length >= ids.length, patienceMs);
   expect(adopted().toSorted()).toEqual(ids.toSorted());
 
   const back = hosts.host("gold-1", disk);
   const isDone = (id: string): boolean => others.some((host) => stateAt(host, id) === "done");
-  await until(() => ids.every(isDone), "all done");
-  await until(() => ids.every((id) => stateAt(back, id) === "no row"), "the host that is back has lost them");
+  await until("all done", () => ids.every(isDone), patienceMs);
+  await until(
+    "the host that is back has lost them",
+    () => ids.every((id) => stateAt(back, id) === "no row"),
+    patienceMs,
+  );
   for (const id of ids) {
     expect(others.filter((host) => stateAt(host, id) === "done")).toHaveLength(1);
     const sought = await back.desk.seek?.(id, "lobby", new AbortController().signal);

@@ -7,8 +7,9 @@ import { leaseRule } from "../../src/jobs/lease.ts";
 import { manifestReachMs } from "../../src/jobs/manifest.ts";
 import { readS3Url } from "../../src/jobs/objects.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { answer } from "../support/desk-scene.ts";
 import type { JobFleet, JobHost } from "../support/job-fleet.ts";
-import { jobFleet, told } from "../support/job-fleet.ts";
+import { jobFleet } from "../support/job-fleet.ts";
 import { newJob } from "../support/job-place.ts";
 
 const { signal } = new AbortController();
@@ -44,7 +45,7 @@ describe("the jobs of a host that is gone, with its disk", () => {
       expect(gold2.desk.get(id, "lobby")).toMatchObject({
         kind: "found",
         job: { state: "done", owner: "lobby" },
-        result: new Uint8Array(Buffer.from(told)),
+        result: new Uint8Array(answer),
       });
       expect(manifestOf(fleet, id)).toMatchObject({ member: "gold-2", fence: 2, state: "done" });
     }
@@ -402,7 +403,7 @@ describe("an end", () => {
       await before.keeping.manifests.close(id, { state }, signal);
       const result = readS3Url(manifestOf(fleet, id).output_key);
       if (result === undefined) throw new Error("no place for a result");
-      await fleet.objects.put(result, Buffer.from(told), "always", signal);
+      await fleet.objects.put(result, answer, "always", signal);
       const gold1 = fleet.host("gold-1", disk);
       await fleet.clock.advance(40_000);
       expect(stateAt(gold1, id)).toBe(state);
@@ -424,7 +425,7 @@ describe("an end", () => {
     expect(await gold2.desk.seek?.(id, "lobby", signal)).toMatchObject({
       kind: "found",
       job: { id, state: "done", endedAtMs: expect.any(Number) },
-      result: new Uint8Array(Buffer.from(told)),
+      result: new Uint8Array(answer),
     });
     expect(fleet.invoked).toHaveLength(1);
   });

@@ -4,7 +4,8 @@ import { describe, expect, test } from "bun:test";
 import type { Job } from "../../src/jobs/job.ts";
 import { createKeeping, keepingRule } from "../../src/jobs/keeping.ts";
 import type { KnownMember } from "../../src/jobs/members.ts";
-import { fleetPlaces, told } from "../support/job-fleet.ts";
+import { answer } from "../support/desk-scene.ts";
+import { fleetPlaces } from "../support/job-fleet.ts";
 import { newJob } from "../support/job-place.ts";
 import { memoryObjects } from "../support/memory-objects.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
@@ -74,12 +75,12 @@ describe("a job that is sought", () => {
 
   test("and that is done is found with the engine's own answer", async () => {
     const { seek, owner, job, result } = await scene("alive");
-    await result(told);
+    await result(answer.toString());
     await owner.closing(job, { state: "done" }, signal);
     expect(await seek()).toMatchObject({
       kind: "found",
       job: { state: "done" },
-      result: new Uint8Array(Buffer.from(told)),
+      result: new Uint8Array(answer),
     });
   });
 

@@ -1,16 +1,17 @@
 // An AWS that nobody here wrote: SageMaker is moto, S3 is versitygw. moto writes what comes of a job into an S3 of its own;
 // what SageMaker does itself is done here: that is carried over, at once or when a test says so.
 
+import type { S3Client } from "@aws-sdk/client-s3";
 import {
   CreateBucketCommand,
   GetObjectCommand,
   ListObjectsV2Command,
   NoSuchKey,
   PutObjectCommand,
-  S3Client,
 } from "@aws-sdk/client-s3";
 import type { ObjectPlace } from "../../src/jobs/objects.ts";
 import { readS3Url } from "../../src/jobs/objects.ts";
+import { testerS3 } from "./aws-tester.ts";
 import type { Moto } from "./moto.ts";
 import { startMoto } from "./moto.ts";
 import type { S3Server } from "./versitygw.ts";
@@ -35,7 +36,7 @@ const prefix = "x-amzn-sagemaker-";
 
 export async function startEmulators(endpoint: string): Promise<Emulators> {
   const [moto, s3] = await Promise.all([startMoto(endpoint), startVersitygw()]);
-  const [from, to] = [clientOf(moto.url), clientOf(s3.url)];
+  const [from, to] = [testerS3(moto.url), testerS3(s3.url)];
   const handedOver: string[] = [];
   let held: ObjectPlace[] | undefined;
 
@@ -106,14 +107,6 @@ export async function startEmulators(endpoint: string): Promise<Emulators> {
     },
   };
 }
-
-const clientOf = (endpoint: string): S3Client =>
-  new S3Client({
-    region: "us-east-1",
-    endpoint,
-    credentials: { accessKeyId: "tester", secretAccessKey: "tester-secret" },
-    forcePathStyle: true,
-  });
 
 async function read(s3: S3Client, { bucket, key }: ObjectPlace): Promise<Uint8Array | undefined> {
   try {

@@ -18,6 +18,7 @@ import type { KnownMember } from "../../src/jobs/members.ts";
 import { below } from "../../src/jobs/objects.ts";
 import { createSageMakerRunner } from "../../src/jobs/sagemaker.ts";
 import type { JobStore } from "../../src/jobs/store.ts";
+import { answer } from "./desk-scene.ts";
 import type { JobPlace } from "./job-place.ts";
 import { jobPlace } from "./job-place.ts";
 import type { MemoryObjects } from "./memory-objects.ts";
@@ -66,8 +67,6 @@ export const fleetPlaces = {
 const { signal: never } = new AbortController();
 const output = { bucket: "bucket", key: "results" };
 
-export const told = '{"object":"chat.completion","choices":[{"message":{"content":"Hm."}}]}';
-
 export function jobFleet(): JobFleet {
   const clock = virtualClock();
   const objects = memoryObjects();
@@ -77,7 +76,7 @@ export function jobFleet(): JobFleet {
       fleet.invoked.push(inferenceId);
       const place = below(output, outputPath, filename);
       const work = async (): Promise<void> => {
-        const put = fleet.works && (await objects.put(place, Buffer.from(told), "always", never));
+        const put = fleet.works && (await objects.put(place, answer, "always", never));
         if (put === false || put.kind === "trouble") clock.after(1000, () => void work());
       };
       clock.after(1000, () => void work());

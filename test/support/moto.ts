@@ -1,12 +1,13 @@
 // A SageMaker that nobody here wrote: moto, with an endpoint and a bucket in it.
 
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import {
   CreateEndpointCommand,
   CreateEndpointConfigCommand,
   CreateModelCommand,
   SageMakerClient,
 } from "@aws-sdk/client-sagemaker";
+import { tester, testerEnv, testerRegion, testerS3 } from "./aws-tester.ts";
 import { answersAt, freePort } from "./free-port.ts";
 
 export interface Moto {
@@ -21,7 +22,6 @@ export interface Moto {
 export type MotoResult = { readonly data: string; readonly is_failure?: boolean };
 
 const startMs = 30_000;
-const region = "us-east-1";
 
 export async function startMoto(endpoint: string): Promise<Moto> {
   const port = freePort();
@@ -34,9 +34,9 @@ export async function startMoto(endpoint: string): Promise<Moto> {
   await furnish(url, endpoint);
   return {
     url,
-    env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "tester", AWS_SECRET_ACCESS_KEY: "tester-secret" },
+    env: testerEnv(url),
     async results(...results) {
-      const body = JSON.stringify({ region, results });
+      const body = JSON.stringify({ region: testerRegion, results });
       const headers = { "content-type": "application/json" };
       await fetch(`${url}/moto-api/static/sagemaker/async-endpoint-results`, {
         method: "POST",
@@ -52,10 +52,9 @@ export async function startMoto(endpoint: string): Promise<Moto> {
 }
 
 async function furnish(url: string, endpoint: string): Promise<void> {
-  const credentials = { accessKeyId: "tester", secretAccessKey: "tester-secret" };
-  const s3 = new S3Client({ region, endpoint: url, credentials, forcePathStyle: true });
+  const s3 = testerS3(url);
   await s3.send(new CreateBucketCommand({ Bucket: "bucket" }));
-  const sagemaker = new SageMakerClient({ region, endpoint: url, credentials });
+  const sagemaker = new SageMakerClient({ region: testerRegion, endpoint: url, credentials: tester });
   const role = "arn:aws:iam::123456789012:role/tierline";
   await sagemaker.send(
     new CreateModelCommand({ ModelName: "m", PrimaryContainer: { Image: "x" }, ExecutionRoleArn: role }),

@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { tester, testerEnv } from "./aws-tester.ts";
 import { answersAt, freePort } from "./free-port.ts";
 
 export interface S3Server {
@@ -23,7 +24,7 @@ export async function startVersitygw(): Promise<S3Server> {
   mkdirSync(join(dir, "bucket"));
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
-  const access = ["--access", "tester", "--secret", "tester-secret"];
+  const access = ["--access", tester.accessKeyId, "--secret", tester.secretAccessKey];
   const child = Bun.spawn(["versitygw", ...access, "--port", `127.0.0.1:${port}`, "posix", dir], {
     stdout: "ignore",
     stderr: "ignore",
@@ -31,7 +32,7 @@ export async function startVersitygw(): Promise<S3Server> {
   await answersAt(url, startMs);
   return {
     url,
-    env: { AWS_ENDPOINT_URL: url, AWS_ACCESS_KEY_ID: "tester", AWS_SECRET_ACCESS_KEY: "tester-secret" },
+    env: testerEnv(url),
     freeze: () => child.kill("SIGSTOP"),
     thaw: () => child.kill("SIGCONT"),
     async stop() {
