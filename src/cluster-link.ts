@@ -1,6 +1,7 @@
 // Joins this router to its fleet: gossip over its transport, seeds from discovery, what this host says of itself into
 // gossip. What members say is members-heard.ts's; what follows from any of it is decided elsewhere.
 
+import { addressText, isEveryInterface } from "./base/address.ts";
 import { bareHost } from "./base/bare-host.ts";
 import type { Clock } from "./base/clock.ts";
 import { isRecord } from "./base/is-record.ts";
@@ -11,7 +12,6 @@ import { createGossip } from "./cluster/gossip.ts";
 import { bootId, firstIncarnation } from "./cluster/incarnation.ts";
 import type { MembershipEvent } from "./cluster/member.ts";
 import type { ClusterMemory } from "./cluster-memory.ts";
-import { addressText, isEveryInterface } from "./config/address.ts";
 import type { ClusterConfig } from "./config/config.ts";
 import type { Advert } from "./fleet/advert.ts";
 import { createClearings } from "./fleet/clearings.ts";

@@ -1,8 +1,8 @@
 // The listeners of the process: opened in one order, closed together. What answers on them is made elsewhere.
 
+import type { Address } from "./base/address.ts";
+import { addressText } from "./base/address.ts";
 import type { Clock } from "./base/clock.ts";
-import type { Address } from "./config/address.ts";
-import { addressText } from "./config/address.ts";
 import type { Config } from "./config/config.ts";
 import type { App, Listener } from "./http/listen.ts";
 import { listen } from "./http/listen.ts";

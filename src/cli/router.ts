@@ -1,7 +1,7 @@
 // Finds the router that a command is to talk to, and with what token.
 
-import type { Address } from "../config/address.ts";
-import { addressText, isEveryInterface } from "../config/address.ts";
+import type { Address } from "../base/address.ts";
+import { addressText, isEveryInterface } from "../base/address.ts";
 import type { ConfigProblem } from "../config/problem.ts";
 import { printConfigErrors } from "../config/problem.ts";
 import { readText } from "../config/read-text.ts";

@@ -2,8 +2,8 @@
 
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import type { Address } from "./address.ts";
-import { addressText, isLoopback, parseAddress } from "./address.ts";
+import type { Address } from "../base/address.ts";
+import { addressText, isLoopback, parseAddress } from "../base/address.ts";
 import type { Values } from "./schema.ts";
 import type { TlsFiles } from "./secrets.ts";
 import type { Sources } from "./sources.ts";

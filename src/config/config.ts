@@ -1,6 +1,7 @@
 // The configuration as the rest of the program sees it: checked, complete, read-only, units last. `assemble.ts`
 // hands each room its slice.
 
+import type { Address } from "../base/address.ts";
 import { bytesPerMb } from "../base/cache-bounds.ts";
 import type { EngineKind } from "../engines/engine.ts";
 import type { Tier } from "../fleet/endpoint.ts";
@@ -10,7 +11,7 @@ import type { ArchetypeRule } from "../intents/archetype.ts";
 import type { Feature } from "../intents/feature.ts";
 import type { BalancerName } from "../routing/balancers/balancers.ts";
 import type { SlaClass } from "../routing/sla.ts";
-import type { Address, Advertised } from "./address.ts";
+import type { Advertised } from "./advertised.ts";
 import type { ApiKey } from "./keys-file.ts";
 import type { Values } from "./schema.ts";
 import type { Secrets, TlsFiles } from "./secrets.ts";

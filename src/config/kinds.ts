@@ -1,10 +1,12 @@
 // The kinds of value that a setting can have: how each is checked, and how it is called in an error and in the docs.
 
 import { z } from "zod";
+import type { Address } from "../base/address.ts";
+import { parseAddress } from "../base/address.ts";
 import type { Seed } from "../host/discovery.ts";
 import { readS3Url } from "../jobs/objects.ts";
-import type { Address, Advertised } from "./address.ts";
-import { parseAddress, parseAdvertised } from "./address.ts";
+import type { Advertised } from "./advertised.ts";
+import { parseAdvertised } from "./advertised.ts";
 import { parseByteSize } from "./byte-size.ts";
 import { parseSeed } from "./seed.ts";
 

@@ -1,6 +1,6 @@
 // What a running process cannot change about itself: a reload that asks for it is refused whole.
 
-import { addressText } from "./address.ts";
+import { addressText } from "../base/address.ts";
 import type { Config } from "./config.ts";
 
 type Read = (config: Config) => string | undefined;

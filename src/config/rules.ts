@@ -1,9 +1,9 @@
 // What one setting demands of another. The schema looks at values one by one; this looks at them together.
 
+import type { Address } from "../base/address.ts";
+import { addressText, isEveryInterface, isLoopback } from "../base/address.ts";
 import { tiers } from "../fleet/endpoint.ts";
 import { slaClasses } from "../routing/sla.ts";
-import type { Address } from "./address.ts";
-import { addressText, isEveryInterface, isLoopback } from "./address.ts";
 import {
   advertiseIsReachable,
   clusterNeedsGossip,

@@ -1,7 +1,7 @@
 // What a line of `cluster.seeds` means. Where it leads is found out in host/discovery.ts.
 
+import { addressText, isEveryInterface, parseAddress } from "../base/address.ts";
 import type { Seed } from "../host/discovery.ts";
-import { addressText, isEveryInterface, parseAddress } from "./address.ts";
 
 const dnsPrefix = "dns:";
 

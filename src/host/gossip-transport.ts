@@ -1,6 +1,7 @@
 // Takes messages to peers and brings back what they answer, over connections that serve nothing else. Whether a peer is
 // alive, and when to try again, is for the cluster to decide; only a wrong clock is put right here.
 
+import { parseAddress } from "../base/address.ts";
 import type { Clock } from "../base/clock.ts";
 import type { WireClient, WireExchange, WireResponse, WireTarget } from "../wire/client.ts";
 import { createWireClient } from "../wire/client.ts";
@@ -190,8 +191,9 @@ export function createGossipTransport({ seals, clock, refused }: GossipTransport
 
   return {
     async send(address, message, { timeoutMs, fresh }) {
-      const target = readAddress(address);
-      if (target === undefined) return failure("bad-address");
+      // Peers say where others are, so it may be anything.
+      const target = parseAddress(address);
+      if (target === undefined || target.port === 0) return failure("bad-address");
       const body = encode(message);
       if (body === undefined) return failure("oversize");
       if (exchanges >= exchangesMost) return failure("busy");
@@ -227,12 +229,3 @@ export function createGossipTransport({ seals, clock, refused }: GossipTransport
 }
 
 const failure = (failed: SendFailure): Failed => ({ failed });
-
-/** `host:port` or `[v6]:port`. Peers say where others are, so it may be anything. */
-function readAddress(text: string): WireTarget | undefined {
-  const [, v6, name, digits] =
-    /^(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253})):(\d{1,5})$/i.exec(text) ?? [];
-  const host = v6 ?? name;
-  const port = Number(digits);
-  return host === undefined || !(port > 0 && port < 65_536) ? undefined : { host, port };
-}
