@@ -13,13 +13,11 @@ import { cleanup } from "./support/cleanup.ts";
 import { clockOffBy } from "./support/gossip-host.ts";
 import type { RawConnection } from "./support/raw-server.ts";
 import { startRawServer } from "./support/raw-server.ts";
-import { keyed } from "./support/seals.ts";
+import { sealing } from "./support/seals.ts";
 import { until } from "./wire/reading.ts";
 
 const ends = cleanup();
-const keys = keyed(["the-first-secret"]);
-const sealsOf = (name: string, offMs = 0) =>
-  createJobCallSeals({ fleet: "fleet", name, keys: () => keys, clock: clockOffBy(offMs) });
+const sealsOf = (name: string, offMs = 0) => createJobCallSeals(sealing(clockOffBy(offMs), { name }));
 
 const said = (status: number, body = "{}", headers = `${peerHeader}: ${answeredHere}\r\n`): string =>
   `HTTP/1.1 ${status} Said\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`;

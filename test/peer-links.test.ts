@@ -14,7 +14,7 @@ import { advertWith, engineThere } from "./support/adverts.ts";
 import { cleanup } from "./support/cleanup.ts";
 import type { RawConnection } from "./support/raw-server.ts";
 import { startRawServer } from "./support/raw-server.ts";
-import { keyed } from "./support/seals.ts";
+import { sealing } from "./support/seals.ts";
 import { textOf, until } from "./wire/reading.ts";
 
 const ends = cleanup();
@@ -31,9 +31,7 @@ interface Told {
 
 /** One peer that answers every request as `answer` says at the time, or not at all. */
 function scene() {
-  const keys = keyed(["the-first-secret"]);
-  const sealsOf = (name: string) =>
-    createForwardSeals({ fleet: "fleet", name, keys: () => keys, clock: systemClock });
+  const sealsOf = (name: string) => createForwardSeals(sealing(systemClock, { name }));
   const receiver = sealsOf("gold-2");
   const settings = { answer: said(200, hint) as string | undefined };
   const claims: { endpoint: string; body: string; connection: number; model: string }[] = [];

@@ -17,7 +17,7 @@ import { cleanup } from "../support/cleanup.ts";
 import type { Fleet, FleetHost } from "../support/fleet.ts";
 import { fleetName, startFleet } from "../support/fleet.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
-import { keyed } from "../support/seals.ts";
+import { sealing } from "../support/seals.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
 setDefaultTimeout(30_000);
@@ -312,7 +312,7 @@ describe("a stranger", () => {
   };
   const path = "/v1/chat/completions";
   const forwardSeals = (keys: readonly [string, ...string[]], fleetLabel = fleetName): ForwardSeals =>
-    createForwardSeals({ fleet: fleetLabel, name: "silver-1", keys: () => keyed(keys), clock: systemClock });
+    createForwardSeals(sealing(systemClock, { name: "silver-1", fleet: fleetLabel, keys }));
   const forwardSeal = (
     keys: readonly [string, ...string[]],
     fleetLabel = fleetName,
@@ -411,12 +411,9 @@ describe("a stranger", () => {
 
   const gossipSeals = (keys: readonly [string, ...string[]], label = fleetName) =>
     createSeals({
-      fleet: label,
-      name: "silver-1",
-      keys: () => keyed(keys),
+      ...sealing(systemClock, { name: "silver-1", fleet: label, keys }),
       bodyBytesMost: 4 * gossipBounds.bodyBytes,
       noncesMost: 1000,
-      clock: systemClock,
       nonce: randomNonce,
     }).about(gossipSubject);
   const send = (seal: string, body: Uint8Array): Promise<Response> =>

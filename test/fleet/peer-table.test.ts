@@ -1,28 +1,15 @@
 // Peers in the fleet: who is there, what is kept of them, and what is forgotten.
 
 import { describe, expect, test } from "bun:test";
-import type { Advert, AdvertEngine } from "../../src/fleet/advert.ts";
+import type { Advert } from "../../src/fleet/advert.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import { available, createFleet } from "../../src/fleet/fleet.ts";
 import type { PeerFacts } from "../../src/fleet/peer-table.ts";
+import { advertWith, engineThere } from "../support/adverts.ts";
 
 const now = 1_000_000;
-const engine: AdvertEngine = {
-  name: "vllm",
-  tier: "gold",
-  models: ["m"],
-  slots: 8,
-  state: "ok",
-  load: { at: 1, inflight: 0, waiting: 0, kvPercent: undefined, firstByteMs: undefined },
-};
-const advert: Advert = {
-  public: "http://10.0.0.2:8010",
-  zone: "a",
-  draining: false,
-  upMs: 1e9,
-  intents: undefined,
-  engines: [engine],
-};
+const engine = engineThere();
+const advert = advertWith([engine], { zone: "a" });
 const facts = (name: string, more: Partial<PeerFacts> = {}): PeerFacts => ({
   name,
   boot: "1",

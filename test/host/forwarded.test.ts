@@ -10,14 +10,13 @@ import {
   peerRefusedHeader,
   refusedThere,
 } from "../../src/host/forwarded.ts";
-import { keyed } from "../support/seals.ts";
+import { sealing } from "../support/seals.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const line = "POST /v1/chat/completions";
-const keys = keyed(["the-first-secret"]);
 const sealsOf = (name: string, clock: VirtualClock): ForwardSeals =>
-  createForwardSeals({ fleet: "fleet", name, keys: () => keys, clock });
+  createForwardSeals(sealing(clock, { name }));
 
 const claims: fc.Arbitrary<Forwarded> = fc.record({
   caller: fc.option(fc.string({ minLength: 1, maxLength: 64, unit: "grapheme-ascii" }), { nil: undefined }),

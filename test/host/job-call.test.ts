@@ -5,14 +5,13 @@ import fc from "fast-check";
 import { createForwardSeals } from "../../src/host/forwarded.ts";
 import type { JobCall, JobCallSeals } from "../../src/host/job-call.ts";
 import { createJobCallSeals } from "../../src/host/job-call.ts";
-import { keyed } from "../support/seals.ts";
+import { sealing } from "../support/seals.ts";
 import type { VirtualClock } from "../support/virtual-clock.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const line = "GET /v1/jobs/job_gold-2_01J00000000000000000000000?wait=30";
-const keys = keyed(["the-first-secret"]);
-const partsOf = (name: string, clock: VirtualClock) => ({ fleet: "fleet", name, keys: () => keys, clock });
-const sealsOf = (name: string, clock: VirtualClock): JobCallSeals => createJobCallSeals(partsOf(name, clock));
+const sealsOf = (name: string, clock: VirtualClock): JobCallSeals =>
+  createJobCallSeals(sealing(clock, { name }));
 
 const calls: fc.Arbitrary<JobCall> = fc.record({
   caller: fc.option(fc.string({ minLength: 1, maxLength: 64, unit: "grapheme-ascii" }), { nil: undefined }),
@@ -66,7 +65,10 @@ describe("a call about jobs", () => {
 
   test("is no forwarded request, and a forwarded request is no call about jobs", () => {
     const clock = virtualClock();
-    const [jobs, forwards] = [sealsOf("gold-1", clock), createForwardSeals(partsOf("gold-1", clock))];
+    const [jobs, forwards] = [
+      sealsOf("gold-1", clock),
+      createForwardSeals(sealing(clock, { name: "gold-1" })),
+    ];
     const forwarded = {
       caller: "lobby",
       tier: "gold",
@@ -74,7 +76,7 @@ describe("a call about jobs", () => {
       model: "any",
       body: "request",
     } as const;
-    const receiver = partsOf("gold-2", clock);
+    const receiver = sealing(clock, { name: "gold-2" });
     expect(createForwardSeals(receiver).open(line, jobs.seal(line, { caller: "lobby" }, 0).header)).toEqual({
       refused: "malformed",
     });
@@ -100,7 +102,7 @@ describe("a call about jobs", () => {
   test("with a stale stamp brings the time to its sender, with which the next one is good", () => {
     const clock = virtualClock();
     const behind = { ...clock, wallMs: () => clock.wallMs() - 3_600_000 };
-    const sender = createJobCallSeals({ ...partsOf("gold-1", clock), clock: behind });
+    const sender = createJobCallSeals(sealing(behind, { name: "gold-1" }));
     const receiver = sealsOf("gold-2", clock);
     const claim = { caller: "lobby" };
     const { header, nonce } = sender.seal(line, claim, 0);

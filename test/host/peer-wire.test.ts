@@ -11,7 +11,7 @@ import { cleanup } from "../support/cleanup.ts";
 import { clockOffBy } from "../support/gossip-host.ts";
 import type { RawConnection, RawRequest } from "../support/raw-server.ts";
 import { startRawServer } from "../support/raw-server.ts";
-import { keyed } from "../support/seals.ts";
+import { sealing } from "../support/seals.ts";
 import { failureOf, textOf, until } from "../wire/reading.ts";
 
 const ends = cleanup();
@@ -25,10 +25,8 @@ const claim: Forwarded = {
   body: "request",
 };
 
-const sealsOf = (name: string, offMs = 0, key = "the-first-secret"): ForwardSeals => {
-  const keys = keyed([key]);
-  return createForwardSeals({ fleet: "fleet", name, keys: () => keys, clock: clockOffBy(offMs) });
-};
+const sealsOf = (name: string, offMs = 0, key = "the-first-secret"): ForwardSeals =>
+  createForwardSeals(sealing(clockOffBy(offMs), { name, keys: [key] }));
 
 const headerOf = ({ head }: RawRequest, name: string): string | undefined =>
   new RegExp(`^${name}: (.*)$`, "im").exec(head)?.[1]?.trim();

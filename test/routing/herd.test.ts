@@ -10,6 +10,7 @@ import { createFleet } from "../../src/fleet/fleet.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { RoutingRequest } from "../../src/routing/request.ts";
 import { route } from "../../src/routing/route.ts";
+import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
 
 interface Herd {
   readonly routers: number;
@@ -49,21 +50,9 @@ function stampede({ routers, slots, lagMs, holdMs, seconds, seed, senders = rout
   };
 
   const names = Array.from({ length: routers }, (_, index) => `full-${index}`);
-  const load = (now: number) => ({
-    at: Math.round(now),
-    inflight,
-    waiting: 0,
-    kvPercent: undefined,
-    firstByteMs: undefined,
-  });
-  const advertAt = (now: number): Advert => ({
-    public: "http://10.0.0.1:8010",
-    zone: undefined,
-    draining: false,
-    upMs: 1e6,
-    intents: undefined,
-    engines: [{ name: "vllm", tier: "gold", models: ["m"], slots, state: "ok", load: load(now) }],
-  });
+  const load = (now: number) => ({ ...idleLoad, at: Math.round(now), inflight });
+  const advertAt = (now: number): Advert =>
+    advertWith([engineThere({ slots, load: load(now) })], { upMs: 1e6 });
   /** They have been at it for a while: who has something to give away has said so. */
   const adverts = names.map((name, index): readonly [string, Advert] => [
     name,

@@ -8,6 +8,7 @@ import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { missedTiers } from "../../src/routing/missed.ts";
 import type { RoutingRequest } from "../../src/routing/request.ts";
 import { route } from "../../src/routing/route.ts";
+import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
 
 const now = 1_000_000;
 const random = (): number => 0.5;
@@ -19,24 +20,8 @@ const request: RoutingRequest = {
   stream: true,
   deadline: now + 5000,
 };
-const peer = (tier: Tier, inflight: number, more: Partial<Advert> = {}): Advert => ({
-  public: "http://10.0.0.2:8010",
-  zone: undefined,
-  draining: false,
-  upMs: 1e9,
-  intents: undefined,
-  engines: [
-    {
-      name: "vllm",
-      tier,
-      models: ["m"],
-      slots: 1,
-      state: "ok",
-      load: { at: 1, inflight, waiting: 0, kvPercent: undefined, firstByteMs: undefined },
-    },
-  ],
-  ...more,
-});
+const peer = (tier: Tier, inflight: number, more: Partial<Advert> = {}): Advert =>
+  advertWith([engineThere({ tier, slots: 1, load: { ...idleLoad, inflight } })], more);
 
 /** A door, and its peers. */
 function missed(

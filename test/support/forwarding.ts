@@ -23,7 +23,7 @@ import type { FakeWire, Reply } from "./fake-wire.ts";
 import { fakeWire } from "./fake-wire.ts";
 import type { NpcDoor } from "./npc-door.ts";
 import { npcDoor } from "./npc-door.ts";
-import { keyed } from "./seals.ts";
+import { sealing } from "./seals.ts";
 
 export const chat = "/v1/chat/completions";
 export const ours = "gold-1/vllm";
@@ -103,14 +103,10 @@ export function openForwarding(options: ForwardingOptions = {}): Forwarding {
     events: { attemptEnded: () => undefined, breakerMoved: () => undefined },
   });
 
-  const keys = keyed([secret]);
   const sealsOf = (name: string, ms: number): ForwardSeals =>
-    createForwardSeals({
-      fleet: "test",
-      name,
-      keys: () => keys,
-      clock: { ...clock, wallMs: () => clock.wallMs() + ms },
-    });
+    createForwardSeals(
+      sealing({ ...clock, wallMs: () => clock.wallMs() + ms }, { name, fleet: "test", keys: [secret] }),
+    );
   const seals = sealsOf(name, aheadMs);
   const sender = sealsOf("nobody", 0);
   const peerLinks = createPeerLinks({ seals, clock, random, log: base.log, onBack: () => undefined });

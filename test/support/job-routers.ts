@@ -19,7 +19,7 @@ import type { DeskOptions, DeskScene } from "./desk-scene.ts";
 import { deskScene } from "./desk-scene.ts";
 import { clockOffBy } from "./gossip-host.ts";
 import { npcDoor } from "./npc-door.ts";
-import { keyed } from "./seals.ts";
+import { sealing } from "./seals.ts";
 
 export interface JobRouter extends DeskScene {
   readonly url: string;
@@ -80,8 +80,7 @@ export function jobRouters(): JobRouters {
       } = options;
       const newId = createJobIds(name, systemClock, seededRandom(rows.size));
       const scene = deskScene(systemClock, { member: name, newId, ...parts });
-      const keys = keyed([secret]);
-      const claims = { fleet: "test", name, keys: () => keys, clock: clockOffBy(offMs) };
+      const claims = sealing(clockOffBy(offMs), { name, fleet: "test", keys: [secret] });
       const seals = createJobCallSeals(claims);
       const calls = createJobCalls({ seals, members: () => membersFor(name), clock: systemClock });
       const refused: Refused[] = [];

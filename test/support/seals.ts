@@ -1,6 +1,7 @@
 // Seals of hosts that exist only in a test: nonces are counted, keys are words.
 
 import type { Clock } from "../../src/base/clock.ts";
+import type { ClaimParts } from "../../src/host/claim-seals.ts";
 import type { SealKeys, Seals } from "../../src/host/sealed-message.ts";
 import { createSeals } from "../../src/host/sealed-message.ts";
 
@@ -15,16 +16,20 @@ export interface SealedHost {
 
 let nonces = 0;
 
-export function sealsOf(clock: Clock, host: SealedHost = {}): Seals {
-  const { name = "gold-1", fleet = "fleet", keys = ["the-first-secret"] } = host;
+/** What every kind of seal begins with. */
+export function sealing(
+  clock: Clock,
+  { name = "gold-1", fleet = "fleet", keys = ["the-first-secret"] }: SealedHost = {},
+): ClaimParts {
   const keyBytes = keyed(keys);
+  return { fleet, name, keys: () => keyBytes, clock };
+}
+
+export function sealsOf(clock: Clock, host: SealedHost = {}): Seals {
   return createSeals({
-    fleet,
-    name,
-    keys: () => keyBytes,
+    ...sealing(clock, host),
     bodyBytesMost: host.bodyBytesMost ?? 64 * 1024,
     noncesMost: host.noncesMost ?? 1000,
-    clock,
     nonce() {
       nonces += 1;
       return nonces.toString(16).padStart(32, "0");
