@@ -50,7 +50,7 @@ export function jobLine(event: JobLogEvent): Line {
       };
     case "again":
       return {
-        level: "warn",
+        level: event.isOldNews ? "debug" : "warn",
         message: "a job has to wait",
         fields: { job: event.id, why: event.why, after_ms: event.afterMs },
       };

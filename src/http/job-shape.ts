@@ -22,11 +22,21 @@ export const shownJob = (job: Job) => ({
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 /** The result is the engine's own answer, byte for byte. */
-export function jobText({ job, result }: SeenJob): string {
+export function jobJson({ job, result }: SeenJob): string {
   const text = JSON.stringify(shownJob(job));
   return result === undefined
     ? text
     : `${text.slice(0, -1)},"result":${asBuffer(result).toString("utf8").trim()}}`;
+}
+
+const bodies = new WeakMap<Uint8Array, Blob>();
+
+/** One body for all who are given the same bytes: a thousand may have waited for one result of megabytes. */
+export function jobText(seen: SeenJob): Blob | string {
+  if (seen.result === undefined) return jobJson(seen);
+  const body = bodies.get(seen.result) ?? new Blob([jobJson(seen)]);
+  bodies.set(seen.result, body);
+  return body;
 }
 
 /** 202 as long as there is something to come back for. */

@@ -7,7 +7,7 @@ import type { Job } from "../jobs/job.ts";
 import type { Door } from "./door.ts";
 import { jobsHealthRow } from "./health.ts";
 import { readJobsQuery } from "./job-list.ts";
-import { jobText, shownJob } from "./job-shape.ts";
+import { jobJson, shownJob } from "./job-shape.ts";
 import { problem } from "./problem.ts";
 
 const path = "/api/jobs";
@@ -79,7 +79,7 @@ function found(told: FoundJob): Response {
   if (told.kind === "elsewhere") return elsewhere(told);
   // The result is spliced in as it is, byte for byte, so the rest is put before it.
   const fields = JSON.stringify(operatorFields(told.job));
-  return new Response(`${fields.slice(0, -1)},${jobText(told).slice(1)}`, {
+  return new Response(`${fields.slice(0, -1)},${jobJson(told).slice(1)}`, {
     headers: { "content-type": "application/json" },
   });
 }

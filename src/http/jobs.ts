@@ -13,6 +13,7 @@ import { deskRule } from "../jobs/desk.ts";
 import type { DeskRefusal } from "../jobs/desk-refusal.ts";
 import type { JobKind } from "../jobs/job.ts";
 import { isEnd } from "../jobs/job.ts";
+import { valueIn } from "../jobs/json-members.ts";
 import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { Admitted } from "./arrival.ts";
@@ -126,6 +127,9 @@ async function orderedElsewhere(
   // Without a lane it has no such path.
   if (isHeard && answer.status !== 404) return toldResponse(answer);
   const there = await askAround(elsewhere, { what: "get", caller, waitMs: 0, callerLeft }, door);
+  // Named there and perhaps never accepted: only that host knows, and should it be dead the job is taken up here.
+  if (!isHeard && there.kind === "refused" && there.code === "job_not_found")
+    return refusedElsewhere(ownerUnreachable(member, "it does not answer", door), id);
   return reachedOrder(there, id) ?? reachedResponse(there, id);
 }
 
@@ -141,7 +145,8 @@ async function readOrder(
   const body = readObject(bytes);
   if ("code" in body) return body;
   const { request, kind = "chat", ttl_seconds: ttlSeconds = deskRule.ttlMsUsual / 1000 } = body.object;
-  if (!isRecord(request))
+  const own = valueIn(bytes, "request");
+  if (!isRecord(request) || own === undefined)
     return mustBe("request", "the body of a chat completion or a completion, an object");
   if (!isKind(kind)) return mustBe("kind", '"chat" or "completion"');
   const secondsMost = deskRule.ttlMsMost / 1000;
@@ -152,19 +157,19 @@ async function readOrder(
   if (name !== undefined && typeof name !== "string") return mustBe("request.model", "a string");
   const model = modelOf(name, door);
   if (typeof model === "object") return model;
-  const text = JSON.stringify(request);
   return {
     caller,
     kind,
     model,
     modelName: name,
-    request: Buffer.from(text),
+    // The caller's own bytes: a seed of 64 bits is another number once it has been parsed.
+    request: own,
     ttlMs: Math.round(ttlSeconds * 1000),
     idempotencyKey,
     reuse: reuseOf({
       sla: "async",
       stream: false,
-      bodyBytes: text.length,
+      bodyBytes: own.length,
       cacheControl: readCacheControl(raw.headers.get("cache-control")),
       parsed: request,
     }),

@@ -263,12 +263,20 @@ function conditionOf(condition: PutCondition): { IfNoneMatch?: string; IfMatch?:
 }
 
 async function readObject({ Body, ContentLength, ETag }: GetObjectCommandOutput, bytesMost: number) {
-  const bytes = ContentLength ?? Number.POSITIVE_INFINITY;
-  if (Body === undefined || bytes > bytesMost) {
+  const leave = (): void => {
     if (Body !== undefined && "destroy" in Body) Body.destroy();
-    return { kind: "too-large", bytes } as const;
+  };
+  // Something on the way, such as a proxy with a page of its own, which must not become the end of a job.
+  if (Body === undefined || ContentLength === undefined || ETag === undefined) {
+    leave();
+    const why = "What answered was not S3: an object came without its length or its etag.";
+    return { kind: "trouble", trouble: "server", why } as const;
   }
-  return { kind: "found", bytes: await Body.transformToByteArray(), etag: ETag ?? "" } as const;
+  if (ContentLength > bytesMost) {
+    leave();
+    return { kind: "too-large", bytes: ContentLength } as const;
+  }
+  return { kind: "found", bytes: await Body.transformToByteArray(), etag: ETag } as const;
 }
 
 const isTrouble = (answer: unknown): answer is CallTrouble =>

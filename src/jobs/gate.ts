@@ -11,6 +11,8 @@ export interface Gate {
   width(): number;
   /** How long it stays shut; 0 while it is open. */
   shutForMs(): number;
+  /** Since the last that was taken. */
+  isRefused(): boolean;
   /** A call was taken, whatever came of it. */
   taken(): void;
   /** A call was refused: nobody calls for `afterMs`, or longer where refusals follow one another. */
@@ -29,6 +31,7 @@ export function createGate(widthMost: number, rule: BackoffRule, clock: Clock, r
   return {
     width: () => (shutForMs() > 0 ? 0 : refusals > 0 ? 1 : widthMost),
     shutForMs,
+    isRefused: () => refusals > 0,
     taken() {
       refusals = 0;
     },

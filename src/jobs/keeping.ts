@@ -40,6 +40,8 @@ export interface JobKeeping {
   readonly manifests: Manifests;
   /** As the lane asks before it writes an end. Within `keepingRule.closeMostMs`; never rejects. */
   closing(job: Job, end: JobEnd, signal: AbortSignal): Promise<Closing>;
+  /** Whether that host is heard of, so that it can be asked. */
+  isHere(member: string): boolean;
   /** A job that has no row here, by what S3 knows of it; another caller's is not there at all. */
   seek(id: string, caller: string | undefined, signal: AbortSignal): Promise<Sought>;
 }
@@ -58,6 +60,7 @@ export interface KeepingParts {
 export function createKeeping(parts: KeepingParts): JobKeeping {
   const { places, member, members, objects, clock, random } = parts;
   const manifests = createManifests(places, member, objects, clock);
+  const isHere = (name: string): boolean => members().some((each) => each.name === name && isPresent(each));
 
   const found = async (manifest: Manifest, signal: AbortSignal): Promise<Sought> => {
     const job = jobOf(manifest, clock.wallMs());
@@ -77,6 +80,7 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
   return {
     claim: (idempotency, id, signal) => claimKey(places.manifests, idempotency, id, objects, signal),
     manifests,
+    isHere,
 
     async closing(job, end, signal) {
       const wished = { outputKey: job.outputKey, ...end };
@@ -94,9 +98,8 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
       if (seen.kind === "trouble") return unread(seen.why, random);
       const { manifest } = seen;
       if (manifest.owner !== (caller ?? null)) return notFound;
-      const holds = (each: KnownMember): boolean => each.name === manifest.member && isPresent(each);
       // Should it be held here it has no row, so it is waiting to be taken up.
-      if (manifest.state === "open" && manifest.member !== member && members().some(holds)) {
+      if (manifest.state === "open" && manifest.member !== member && isHere(manifest.member)) {
         return { kind: "held", member: manifest.member };
       }
       return await found(manifest, signal);

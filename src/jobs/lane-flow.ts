@@ -19,7 +19,14 @@ export type FlowEvent =
   | { readonly kind: "ended"; readonly job: Job }
   /** It was being handed over, or done, when the program crashed. */
   | { readonly kind: "recovered"; readonly job: Job }
-  | { readonly kind: "again"; readonly id: string; readonly why: string; readonly afterMs: number }
+  | {
+      readonly kind: "again";
+      readonly id: string;
+      readonly why: string;
+      readonly afterMs: number;
+      /** Of this job alone, and not for the first time: nobody else waits for that. */
+      readonly isOldNews: boolean;
+    }
   | { readonly kind: "trouble"; readonly trouble: Trouble };
 
 export interface FlowParts {
@@ -211,8 +218,9 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
       turns.line(entry);
       turns.next();
     },
-    refused(entry, { afterMs, why, madeRoom }) {
-      tell({ kind: "again", id: entry.id, why, afterMs });
+    refused(entry, { afterMs, why, madeRoom, thisOnly }) {
+      const isOldNews = madeRoom === true || (thisOnly === true && entry.refusals > 0);
+      tell({ kind: "again", id: entry.id, why, afterMs, isOldNews });
       if (madeRoom) {
         entry.again = true;
         later(entry, afterMs);

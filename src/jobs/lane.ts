@@ -56,7 +56,10 @@ export interface Lane {
   cancel(id: string): Promise<Cancelled>;
   /** Calls `listener` once when the job ends or is lost, if it has not ended before; the returned function forgets it. */
   onEnd(id: string, listener: () => void): () => void;
-  /** The median from acceptance to result of the jobs done last; undefined: none was. */
+  /**
+   * The median from acceptance to result of the jobs done last; undefined: none was, or some wait and the runner takes
+   * none now, so that what was says nothing.
+   */
   typicalMs(): number | undefined;
   figures(): LaneFigures;
   /** Starts nothing more, cuts short what is under way, and waits for it a moment. The store is the caller's to close. */
@@ -183,7 +186,10 @@ export function createLane(parts: LaneParts): Lane {
     turns.call<Submitted>({
       what: "submit",
       entry,
-      ask: (signal, began) => runner.submit({ ...job, request: row.request }, signal, began),
+      ask: (signal, began) => {
+        const leftMs = Math.max(0, entry.expiresAt - clock.now());
+        return runner.submit({ ...job, request: row.request, leftMs }, signal, began);
+      },
       midway: () => {
         if (!entry.gone && !left.signal.aborted) begun(job);
       },
@@ -305,7 +311,10 @@ export function createLane(parts: LaneParts): Lane {
     unfinished: () => [...flow.entries.keys()],
     cancel: ends.cancel,
     onEnd: flow.onEnd,
-    typicalMs: flow.typicalMs,
+    typicalMs() {
+      const isStuck = flow.entries.size > 0 && (turns.isRefused() || runner.busyMs() !== undefined);
+      return isStuck ? undefined : flow.typicalMs();
+    },
     figures() {
       const { submit, look } = turns.underWay();
       return {

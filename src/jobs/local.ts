@@ -20,7 +20,7 @@ import type { RoutingPolicy } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { JobKind, JobToDo } from "./job.ts";
 import { ulidHex, ulidOf } from "./job-id.ts";
-import type { Again, Ended, JobRunner, Submitted } from "./runner.ts";
+import type { Again, Ended, HandedJob, JobRunner, Submitted } from "./runner.ts";
 import { spareIn, spareRule, yieldAt } from "./spare.ts";
 import { unstreamed } from "./unstreamed.ts";
 
@@ -143,7 +143,13 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
       case "refusal":
         // Its own engines may have been tried, or none had room: the one counts against it, the other does not.
         if (done.code === "upstream_failed") return failedThere(job, done.message);
-        return { kind: "again", afterMs: done.retryAfterMs ?? localRule.busyMs, why: done.message };
+        // Others may want another model or another tier: whether nobody has room at all is for `busyMs` to say.
+        return {
+          kind: "again",
+          afterMs: done.retryAfterMs ?? localRule.busyMs,
+          why: done.message,
+          thisOnly: true,
+        };
       case "gone":
         return leftBecause(run);
       case "defer":
@@ -242,7 +248,7 @@ async function wholeBody({ body }: Answer, departure: Departure): Promise<Uint8A
 
 /** Who names no model, or a tier that has no engines, gets what the interactive ladder has. */
 function requestFor(
-  job: JobToDo,
+  job: HandedJob,
   policy: RoutingPolicy,
   clock: Clock,
   taken: (endpoint: EndpointState) => void,
@@ -273,7 +279,7 @@ function requestFor(
     stream: false,
     receivedAt: now,
     // Whatever its ttl leaves it; the lane ends it then.
-    deadline: now + Math.max(0, job.acceptedAtMs + job.ttlMs - clock.wallMs()),
+    deadline: now + job.leftMs,
     firstByteMs: job.ttlMs,
     pressureBelow: spareRule.pressureBelow,
     taken,

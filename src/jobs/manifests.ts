@@ -104,12 +104,19 @@ export function createManifests(
       const input = inputPlace(places.input, job);
       const stored = await objects.put(input, unstreamed(job.request), "absent", signal);
       if (stored.kind === "trouble") return stored;
+      // Named by a host that died before it had accepted the job: it is found among those that we have from others.
+      if (readJobId(job.id)?.member !== member) {
+        const traced = await put(adoptionPlace(member, job.id), { id: job.id }, "always", signal);
+        if (traced.kind === "trouble") return traced;
+      }
       const { request: _bytes, ...named } = job;
       const manifest: Manifest = { ...named, member, fence: 1, state: "open", input: s3Url(input) };
       const written = await put(manifestPlace(job.id), wireOf(manifest), "absent", signal);
       if (written.kind === "trouble") return written;
-      // Overtaken: by ourselves, when the answer to the first time was lost. An id is never given twice.
-      return { kind: "kept" };
+      // Overtaken: by ourselves, when the answer to the first time was lost, or by who had named the job and lives after all.
+      const seen = written.kind === "overtaken" ? await read(job.id, signal) : undefined;
+      if (seen?.kind !== "found" || seen.manifest.member === member) return { kind: "kept" };
+      return { kind: "trouble", trouble: "server", why: `${seen.manifest.member} has the job by now.` };
     },
 
     read,

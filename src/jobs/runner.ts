@@ -2,6 +2,11 @@
 
 import type { Job, JobError, JobToDo } from "./job.ts";
 
+export interface HandedJob extends JobToDo {
+  /** Of its ttl. The wall clock may have been set since it was accepted. */
+  readonly leftMs: number;
+}
+
 export interface JobRunner {
   readonly name: "sagemaker" | "local";
   /** What it was handed goes on when this process ends. Else it must be handed over again. */
@@ -16,7 +21,7 @@ export interface JobRunner {
    * Hands it over. The row is `submitting` already, with this attempt counted. Never rejects. `began`: called where the
    * job is being done while this call is still under way; more than once is once.
    */
-  submit(job: JobToDo, signal: AbortSignal, began?: () => void): Promise<Submitted>;
+  submit(job: HandedJob, signal: AbortSignal, began?: () => void): Promise<Submitted>;
   /** Looks for the end of a job that was, or may have been, handed over: also before it is handed over again. Never rejects. Without the request's bytes: looks are many. */
   look(job: Job, signal: AbortSignal): Promise<Looked>;
 }

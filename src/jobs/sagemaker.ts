@@ -9,7 +9,7 @@ import { ulidHex, ulidOf } from "./job-id.ts";
 import { inputPlace, jobFolder, outputFile, outputPlace } from "./job-places.ts";
 import type { CallTrouble, ObjectPlace, ObjectRead, Trouble } from "./objects.ts";
 import { readS3Url, s3Url } from "./objects.ts";
-import type { Again, Ended, JobRunner, Looked, Submitted } from "./runner.ts";
+import type { Again, Ended, HandedJob, JobRunner, Looked, Submitted } from "./runner.ts";
 import { unstreamed } from "./unstreamed.ts";
 
 export const sageMakerRule = {
@@ -104,7 +104,7 @@ export function createSageMakerRunner(places: SageMakerPlaces, aws: Aws, clock: 
       const isInline = !places.inputIsThere && body.byteLength <= sageMakerRule.inlineBytesMost;
       const input = isInline ? { body } : await putInput(job, body, signal);
       if ("kind" in input) return input;
-      const taken = await aws.invokeAsync(callOf(places.endpoint, job, input, clock.wallMs()), signal);
+      const taken = await aws.invokeAsync(callOf(places.endpoint, job, input), signal);
       if (taken.kind === "trouble") return refusedOrAgain(taken);
       return {
         kind: "submitted",
@@ -143,9 +143,9 @@ export function createSageMakerRunner(places: SageMakerPlaces, aws: Aws, clock: 
 
 const inferenceId = (job: Job): string => `${ulidOf(job.id)}-${job.attempt}`;
 
-function callOf(endpoint: string, job: JobToDo, input: AsyncCall["input"], wallMs: number): AsyncCall {
+function callOf(endpoint: string, job: HandedJob, input: AsyncCall["input"]): AsyncCall {
   const { queueSeconds, invocationSeconds } = sageMakerRule;
-  const leftSeconds = Math.ceil((job.acceptedAtMs + job.ttlMs - wallMs) / 1000);
+  const leftSeconds = Math.ceil(job.leftMs / 1000);
   return {
     endpoint,
     input,

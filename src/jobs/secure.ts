@@ -39,14 +39,15 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
       random,
     );
 
-  /** Of a job that the key stood for before. `unknown`: it is ours, and was never accepted. */
+  /** Of a job that the key stood for before. `unknown`: it was never accepted, and there is nobody else to do it. */
   const known = async (id: string, signal: AbortSignal): Promise<Secured | "unknown"> => {
     const before = store.get(id);
     if (before.kind === "unavailable") return storeRefusal(before.trouble.message, random);
     // Also what was adopted from another host.
     if (before.value !== undefined) return { kind: "secured", id };
     const owner = readJobId(id)?.member;
-    if (owner !== undefined && owner !== member) return { kind: "elsewhere", id, member: owner };
+    if (owner !== undefined && owner !== member && keeping.isHere(owner))
+      return { kind: "elsewhere", id, member: owner };
     const seen = await manifests.read(id, signal);
     if (seen.kind === "trouble") return notSecured(seen.why);
     if (seen.kind === "missing") return "unknown";

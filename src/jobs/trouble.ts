@@ -9,6 +9,7 @@ export type TroubleKind =
   | "corrupt"
   | "cannot-open"
   | "in-use"
+  | "gone"
   | "newer";
 
 export interface Trouble {
@@ -25,6 +26,7 @@ const meaning: Readonly<Record<TroubleKind, string>> = {
   corrupt: "The job file is damaged. No new jobs are taken. A restart sets it aside and begins an empty one.",
   "cannot-open": "The job file cannot be opened. No new jobs are taken. Let this user write to state.dir.",
   "in-use": "Another program has the job file open. No new jobs are taken. Close that program.",
+  gone: "The job file was deleted or replaced while it was in use. No new jobs are taken: they would be lost with this process. Restart tierline.",
   newer: "The job file was written by a newer tierline. No new jobs are taken. Start that version again.",
 };
 

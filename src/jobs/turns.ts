@@ -49,6 +49,8 @@ export interface Turns {
   call<T extends Outcome>(call: Call<T>): void;
   underWay(): { readonly submit: number; readonly look: number };
   shutForMs(): number;
+  /** The runner, or where results are, has refused the last that was asked of it. */
+  isRefused(): boolean;
   /** No more turns. Resolves when all calls have come back. */
   stop(): Promise<unknown>;
 }
@@ -57,6 +59,8 @@ export interface Turns {
 const busyLeastMs = 50;
 const busyMostMs = 5000;
 
+/** Most of what comes back is that a result is not there yet, and costs next to nothing. */
+const turnMs = 1;
 /** A turn is followed by so many times what it took: at most a third of the loop is the lane's. */
 const restShare = 2;
 /** A machine that stood still for a minute does not owe two. */
@@ -93,22 +97,26 @@ export function createTurns(parts: TurnsParts): Turns {
     stopWake = clock.after(at - clock.now(), turn);
   }
 
-  /** One thing that writes to the disk, then a rest: others want the loop, and a result may be a megabyte. */
+  /**
+   * What has come back, as much as fits, and one hand-over, so that neither keeps the other waiting; then a rest: others
+   * want the loop, most of this writes to the disk, and a result may be a megabyte.
+   */
   function turn(): void {
     wakeAt = Number.POSITIVE_INFINITY;
+    const began = clock.now();
     for (const entry of looks) {
       if (underWay.look >= gates.look.width()) break;
       looks.delete(entry);
       look(entry);
     }
-    const began = clock.now();
-    const finish = finished.shift();
-    finish?.();
-    const waitMs = finish === undefined ? startNext() : 0;
+    do finished.shift()?.();
+    while (finished.length > 0 && clock.now() - began < turnMs);
+    const waitMs = startNext();
     const now = clock.now();
     restUntil = now + Math.min(restMostMs, (now - began) * restShare);
     if (looks.size > 0 && gates.look.shutForMs() > 0) wakeIn(gates.look.shutForMs());
     if (waitMs !== undefined) wakeIn(waitMs);
+    if (finished.length > 0) wakeIn(0);
   }
 
   /** Answers when to come again; undefined: when a call comes back or somebody lines up. */
@@ -181,6 +189,7 @@ export function createTurns(parts: TurnsParts): Turns {
     },
     underWay: () => underWay,
     shutForMs: gates.submit.shutForMs,
+    isRefused: () => gates.submit.isRefused() || gates.look.isRefused(),
     stop() {
       stopped = true;
       stopWake();

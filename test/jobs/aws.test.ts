@@ -151,6 +151,25 @@ test("an object longer than allowed is not read", async () => {
   expect(await aws.objects.get(at("long"), 1000, signal)).toMatchObject({ kind: "found" });
 });
 
+test("a page that is no object of S3's is trouble, and no object", async () => {
+  const { AWS_ENDPOINT_URL: before } = process.env;
+  const page = "<html>Please log in.</html>";
+  const headers = new Headers();
+  const proxy = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(page, { headers }) });
+  process.env["AWS_ENDPOINT_URL"] = proxy.url.origin;
+  const other = openAws("us-east-1", process.env, clock, () => dice);
+  expect(await other.objects.get(at("page"), 999, signal)).toMatchObject({
+    kind: "trouble",
+    trouble: "server",
+    why: expect.stringContaining("not S3"),
+  });
+  headers.set("etag", '"1"');
+  expect(await other.objects.get(at("page"), 999, signal)).toMatchObject({ kind: "found", etag: '"1"' });
+  other.close();
+  await proxy.stop(true);
+  process.env["AWS_ENDPOINT_URL"] = before;
+});
+
 test("credentials that were withdrawn are renewed after the first refusal", async () => {
   await clock.advance(awsRule.renewMs);
   standIn.expireCredentials();

@@ -1,6 +1,6 @@
 // What doors may ask about jobs, and what they are told.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { Departure } from "../../src/base/departure.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { FoundJob, Ordered } from "../../src/jobs/desk.ts";
@@ -267,6 +267,19 @@ describe("a wait", () => {
       job: { state: "done" },
       result: new Uint8Array(answer),
     });
+  });
+
+  test("with many others for one result reads it once for all", async () => {
+    const { desk, id, store, runner, clock } = await waiting();
+    const read = spyOn(store, "result");
+    runner.onLook = () => ({ kind: "done", result: answer });
+    const waits = Array.from({ length: 100 }, () => desk.wait(id, "lobby", 60_000, new Departure()));
+    await clock.advance(60_000);
+    const told = await Promise.all(waits);
+    const results = told.map((each) => (each.kind === "found" ? each.result : undefined));
+    expect(new Set(results).size).toBe(1);
+    expect(results[0]).toEqual(new Uint8Array(answer));
+    expect(read).toHaveBeenCalledTimes(1);
   });
 
   test("ends with its time, with the caller, and with a cancellation", async () => {

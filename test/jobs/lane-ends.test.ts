@@ -105,7 +105,7 @@ describe("an end", () => {
     expect(others.asked.length).toBeGreaterThan(3);
     expect(others.asked.length).toBeLessThan(10);
     expect([runner.calls.length, job(id).state]).toEqual([1, "submitting"]);
-    expect(events).toContainEqual({ kind: "again", id, why: "no S3", afterMs: 0 });
+    expect(events).toContainEqual({ kind: "again", id, why: "no S3", afterMs: 0, isOldNews: false });
     others.answer = ({ state }) => ({ kind: "closed", state });
     await clock.advance(70_000);
     expect(job(id).state).toBe("done");

@@ -109,6 +109,24 @@ describe("a job", () => {
     expect(job(id)).toMatchObject({ state: "submitted", attempt: 2, recoveries: 0 });
   });
 
+  test("that has to wait for its own sake is news once, and what holds up all is news each time", async () => {
+    const { runner, clock, accept, events } = scene();
+    const news = () =>
+      events.splice(0).flatMap((event) => (event.kind === "again" ? [!event.isOldNews] : []));
+    runner.onSubmit = () => ({ kind: "again", afterMs: 0, why: "No such model now.", thisOnly: true });
+    accept(1);
+    await clock.advance(0);
+    expect(news()).toEqual([true]);
+    await clock.advance(10_000);
+    expect(new Set(news())).toEqual(new Set([false]));
+    runner.onSubmit = () => ({ kind: "again", afterMs: 0, why: "throttled" });
+    await clock.advance(60_000);
+    expect(new Set(news())).toEqual(new Set([true]));
+    runner.onSubmit = () => ({ kind: "again", afterMs: 5000, why: "It made room.", madeRoom: true });
+    await clock.advance(120_000);
+    expect(new Set(news())).toEqual(new Set([false]));
+  });
+
   test("that fails keeps the reason", async () => {
     const { runner, clock, accept, job } = scene();
     runner.onSubmit = () => ({
@@ -676,6 +694,43 @@ test("typicalMs is the median of what the last jobs took, also those of before t
   await before.clock.advance(5000);
   const after = scene({ place: killed(before.place) });
   expect(after.start().typicalMs()).toBe(4000);
+});
+
+test("typicalMs is not known while jobs wait for a runner that refuses, or that has no room", async () => {
+  const { runner, clock, accept, start } = scene();
+  const lane = start();
+  runner.onSubmit = () => done;
+  accept(1);
+  await clock.advance(1000);
+  expect(lane.typicalMs()).toBeDefined();
+  runner.busy = 1000;
+  expect(lane.typicalMs()).toBeDefined();
+  accept(2);
+  expect(lane.typicalMs()).toBeUndefined();
+  runner.busy = undefined;
+  runner.onSubmit = () => ({ kind: "again", afterMs: 0, why: "throttled" });
+  await clock.advance(100);
+  expect(lane.typicalMs()).toBeUndefined();
+  runner.onSubmit = () => done;
+  await clock.advance(5000);
+  expect(lane.typicalMs()).toBeDefined();
+});
+
+test("what a job has left of its ttl is no matter of the wall clock", async () => {
+  const { runner, clock, accept } = scene();
+  runner.busy = 1000;
+  accept(1, 60_000);
+  await clock.advance(5000);
+  clock.stepWallMs(3_600_000);
+  const left: number[] = [];
+  runner.onSubmit = ({ leftMs }) => {
+    left.push(leftMs);
+    return done;
+  };
+  runner.busy = undefined;
+  await clock.advance(2000);
+  expect(left).toHaveLength(1);
+  expect(left[0]).toBeWithin(52_000, 55_001);
 });
 
 test("stop cuts short what is under way, waits for it, leaves no timer, and starts nothing more", async () => {

@@ -67,11 +67,11 @@ describe("a job on this fleet", () => {
     expect(JSON.parse(local.wire.requests[0]?.text ?? "").model).toBe(asked);
   });
 
-  test("for a model that nobody has waits for another time", async () => {
+  test("for a model that nobody has waits for another time, and nobody with it", async () => {
     const { clock, local, submit } = scene();
     const run = submit("x", { model: "other", messages });
     await clock.settle();
-    expect(run.ended).toMatchObject({ kind: "again" });
+    expect(run.ended).toMatchObject({ kind: "again", thisOnly: true });
     expect(local.wire.requests).toHaveLength(0);
   });
 

@@ -2,8 +2,7 @@
 
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
-import type { JobToDo } from "../../src/jobs/job.ts";
-import type { JobRunner, Looked, Submitted } from "../../src/jobs/runner.ts";
+import type { HandedJob, JobRunner, Looked, Submitted } from "../../src/jobs/runner.ts";
 import { jobToDo, lookUntilEnd, submittedJob, textOf } from "../support/job-to-do.ts";
 import { echo, localScene } from "../support/local-scene.ts";
 import { sageMakerScene } from "../support/sagemaker-scene.ts";
@@ -73,7 +72,7 @@ for (const { name, open } of rows) {
     afterAll(scene.stop);
 
     /** To its end, however this runner gets there. */
-    const finish = async (job: JobToDo): Promise<Submitted | Looked> => {
+    const finish = async (job: HandedJob): Promise<Submitted | Looked> => {
       const submitted = await runner.submit(job, signal);
       return submitted.kind === "submitted" ? lookUntilEnd(runner, submittedJob(job, submitted)) : submitted;
     };

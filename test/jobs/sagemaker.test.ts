@@ -84,8 +84,7 @@ for (const [leftMs, queueSeconds, invocationSeconds] of times) {
       },
     };
     const timed = createSageMakerRunner(scenePlaces, scripted, clock);
-    const ttlMs = 100_000_000;
-    const job = jobToDo(timed, "", { acceptedAtMs: clock.wallMs() + leftMs - ttlMs, ttlMs });
+    const job = jobToDo(timed, "", { leftMs });
     expect(await timed.submit(job, signal)).toEqual({
       kind: "submitted",
       inferenceId: `${ulidOf(job.id)}-1`,

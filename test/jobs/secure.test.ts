@@ -20,15 +20,17 @@ const { signal } = new AbortController();
 interface Change {
   readonly limits?: StoreLimits;
   readonly keeping?: (keeping: JobKeeping) => JobKeeping;
+  /** What is thought of gold-2. */
+  readonly other?: "alive" | "dead";
 }
 
-function scene({ limits = roomy, keeping: changed = (keeping) => keeping }: Change = {}) {
+function scene({ limits = roomy, keeping: changed = (keeping) => keeping, other: state }: Change = {}) {
   const [clock, objects] = [virtualClock(), memoryObjects()];
   const keeping = changed(
     createKeeping({
       places: fleetPlaces,
       member: "gold-1",
-      members: () => [],
+      members: () => (state === undefined ? [] : [{ name: "gold-2", state }]),
       objects,
       clock,
       random: () => 0.5,
@@ -106,16 +108,41 @@ test("an idempotency key is the same job's, and with another request is refused"
   expect(await order({ idempotencyKey: "k", ttlMs: 1000 })).toMatchObject({ code: "idempotency_mismatch" });
 });
 
+const theirs = `job_gold-2_${"0".repeat(26)}`;
+
 test("an idempotency key that another host has claimed is that host's to answer for", async () => {
-  const theirs = `job_gold-2_${"0".repeat(26)}`;
-  const { order, store } = claimed(theirs);
+  const { order, store } = claimed(theirs, "alive");
   expect(await order({ idempotencyKey: "k" })).toEqual({ kind: "elsewhere", id: theirs, member: "gold-2" });
   expect(store.counts().accepted).toBe(0);
 });
 
+test("a key that another host claimed before it died gives that job to who is asked again, and it is found as its own", async () => {
+  const all = claimed(theirs, "dead");
+  const told = await all.order({ idempotencyKey: "k" });
+  expect([told.kind, idOf(told)]).toEqual(["accepted", theirs]);
+  expect(manifestsIn(all)).toMatchObject([{ id: theirs, member: "gold-1", state: "open" }]);
+  expect(await all.keeping.manifests.heldBy("gold-1", 0, signal)).toMatchObject({ ids: [theirs] });
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id: theirs } });
+});
+
+test("a key whose host was thought dead, and has accepted the job meanwhile, is not accepted twice", async () => {
+  const all = claimed(theirs, "dead");
+  const { read } = all.keeping.manifests;
+  all.keeping.manifests.read = async (id, cut) => {
+    all.keeping.manifests.read = read;
+    const before = await read(id, cut);
+    await all.other.keep(newJob(1, { id: theirs }), cut);
+    return before;
+  };
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ code: "job_store_unavailable" });
+  expect(all.store.counts().accepted).toBe(0);
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "elsewhere", member: "gold-2" });
+});
+
 /** A key that is claimed for a job of that id, and nothing more. */
-function claimed(id: string) {
+function claimed(id: string, other?: "alive" | "dead") {
   const all = scene({
+    ...(other !== undefined && { other }),
     keeping: (keeping) => ({
       ...keeping,
       async claim(idempotency, asked, cut) {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import type { JobState } from "../../src/jobs/job.ts";
 import { isEnd, jobStates, jobStatuses, mayMove, statusOf } from "../../src/jobs/job.ts";
@@ -280,6 +282,16 @@ test("oldestAcceptedAtMs and recentDurationsMs tell the age of the backlog and w
   store.cancel(newJob(3).id, later);
   expect(store.oldestAcceptedAtMs()).toBe(newJob(2).acceptedAtMs);
   expect(store.recentDurationsMs(5)).toEqual([70]);
+});
+
+test("a file that was deleted under it takes no new jobs, and those inside may still end", () => {
+  const here = place();
+  const store = here.open();
+  store.accept(newJob(1));
+  rmSync(join(here.dir, "jobs.db"));
+  expect(store.accept(newJob(2))).toMatchObject({ kind: "unavailable", trouble: { kind: "gone" } });
+  expect(store.cancel(newJob(1).id, 1).kind).toBe("moved");
+  store.close();
 });
 
 test("a start knows whether the run before was closed or crashed", () => {

@@ -29,6 +29,7 @@ export interface FleetOptions {
   readonly hosts: readonly HostPlan[];
   /** For every host, beside what is made here. */
   readonly config?: string;
+  readonly env?: Readonly<Record<string, string>>;
   readonly msPerToken?: number;
   /** Each host in a namespace of its own, and the callers in one. */
   readonly apart?: boolean;
@@ -383,6 +384,7 @@ ${plan.tiers.map((tier, index) => engineToml(tier, companion.ready.engines[index
     async start(name = host.name) {
       const started = await startTierline({
         config: config(),
+        ...(options.env !== undefined && { env: options.env }),
         name,
         dir,
         behind: at.behind,

@@ -2,14 +2,13 @@
 
 import { systemClock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { JobToDo } from "../../src/jobs/job.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
-import type { HandedOver, JobRunner, Looked } from "../../src/jobs/runner.ts";
+import type { HandedJob, HandedOver, JobRunner, Looked } from "../../src/jobs/runner.ts";
 
 const nextId = createJobIds("gold-1", systemClock, seededRandom(systemClock.wallMs()));
 
 /** `submitting`, with its first attempt counted, asking for what `says` says. */
-export function jobToDo(runner: JobRunner, says = "hello", change: Partial<JobToDo> = {}): JobToDo {
+export function jobToDo(runner: JobRunner, says = "hello", change: Partial<HandedJob> = {}): HandedJob {
   const aged = { id: nextId(), acceptedAtMs: systemClock.wallMs() };
   const messages = [{ role: "user", content: says }];
   return {
@@ -18,6 +17,7 @@ export function jobToDo(runner: JobRunner, says = "hello", change: Partial<JobTo
     kind: "chat",
     model: "story-70b",
     ttlMs: 3_600_000,
+    leftMs: 3_600_000,
     state: "submitting",
     attempt: 1,
     fence: 1,
@@ -29,14 +29,14 @@ export function jobToDo(runner: JobRunner, says = "hello", change: Partial<JobTo
 }
 
 /** With what the store keeps of a hand-over. */
-export const submittedJob = (job: JobToDo, { kind: _kind, ...kept }: HandedOver): JobToDo => ({
+export const submittedJob = (job: HandedJob, { kind: _kind, ...kept }: HandedOver): HandedJob => ({
   ...job,
   ...kept,
   state: "submitted",
 });
 
 /** Looks until there is an end, or trouble. */
-export async function lookUntilEnd(runner: JobRunner, job: JobToDo, mostMs = 5000): Promise<Looked> {
+export async function lookUntilEnd(runner: JobRunner, job: HandedJob, mostMs = 5000): Promise<Looked> {
   const { signal } = new AbortController();
   for (const until = performance.now() + mostMs; ; await Bun.sleep(5)) {
     const looked = await runner.look(job, signal);

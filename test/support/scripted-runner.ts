@@ -1,7 +1,7 @@
 // A runner that does what a test says, and remembers what it was asked.
 
 import type { Job } from "../../src/jobs/job.ts";
-import type { JobRunner, Looked, Submitted } from "../../src/jobs/runner.ts";
+import type { HandedJob, JobRunner, Looked, Submitted } from "../../src/jobs/runner.ts";
 
 export interface ScriptedRunner extends JobRunner {
   /** What it was asked, in order: `submit ID` and `look ID`, with the instant. */
@@ -9,7 +9,7 @@ export interface ScriptedRunner extends JobRunner {
   /** Calls under way at once, the most. */
   readonly most: { submit: number; look: number };
   /** What the next answers are; both may be changed at any time. */
-  onSubmit: (job: Job, signal: AbortSignal, began: () => void) => Submitted | Promise<Submitted>;
+  onSubmit: (job: HandedJob, signal: AbortSignal, began: () => void) => Submitted | Promise<Submitted>;
   onLook: (job: Job, signal: AbortSignal) => Looked | Promise<Looked>;
   busy: number | undefined;
   asked(what: "submit" | "look", id?: string): number[];
