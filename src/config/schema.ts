@@ -327,7 +327,8 @@ const bronze = section(
       listOf(text("the name of a model", /^\S+$/), 'a list of model names, such as ["story-70b"]'),
       {
         about: "The models of the endpoint; the first is asked for where a caller names none.",
-        otherwise: "callers name a tier, an SLA class or nothing; with `local`, what the fleet serves",
+        otherwise:
+          "must be written where the runner is `sagemaker`; with `local` it is what the fleet serves",
         example: ["story-70b"],
       },
     ),

@@ -178,10 +178,9 @@ function modelOf(name: string | undefined, door: JobsDoor): string | undefined |
   if (model === undefined) return undefined;
   if (desk.models === undefined) return isAbsent(fleet, model) ? absentModel(model, door) : model;
   if (desk.takes(model)) return model;
-  const served = desk.models.length === 0 ? "none by name; leave `model` out" : desk.models.join(", ");
   return {
     code: "model_not_found",
-    message: `No job can be done with the model ${JSON.stringify(model.slice(0, 200))}. Models for jobs: ${served}.`,
+    message: `No job can be done with the model ${JSON.stringify(model.slice(0, 200))}. Models for jobs: ${desk.models.join(", ")}.`,
     param: "request.model",
   };
 }

@@ -119,7 +119,8 @@ export interface DeskParts {
   readonly lane: Pick<Lane, "accept" | "cancel" | "onEnd" | "typicalMs">;
   readonly runner: Pick<JobRunner, "name" | "outputKey">;
   readonly newId: () => string;
-  readonly models: readonly string[] | undefined;
+  /** As `JobDesk.models`; the first is asked for where an order names none. */
+  readonly models: readonly [string, ...string[]] | undefined;
   /** A request that is longer cannot be handed over. */
   readonly requestBytesMost: number;
   readonly resultCache: CacheSettings;
@@ -255,7 +256,7 @@ export function createJobDesk(parts: DeskParts): JobDesk {
           ? undefined
           : { caller: caller ?? null, key: idempotencyKey, bodyHash: hashOf(order) };
       // The names that callers have for tiers mean nothing to who is behind the lane.
-      const request = models?.[0] === undefined ? order.request : named(order.request, modelName, model);
+      const request = models === undefined ? order.request : named(order.request, modelName, model);
       const owner = caller ?? null;
       const fresh = { id: parts.newId(), owner, kind, model, ttlMs, acceptedAtMs: clock.wallMs(), request };
       let { id } = fresh;
