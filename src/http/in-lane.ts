@@ -10,7 +10,7 @@ import type { InferencePath } from "../engines/dialect.ts";
 import type { Elsewhere, JobDesk, SeenJob } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { JobKind } from "../jobs/job.ts";
-import { isEnd } from "../jobs/job.ts";
+import { isEnd, jobKinds, pathOf } from "../jobs/job.ts";
 import type { Asked } from "../routing/sla.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
@@ -18,10 +18,7 @@ import { askAround, ownerUnreachable, reachedOrder } from "./job-elsewhere.ts";
 import { jobPath, jobResponse } from "./job-shape.ts";
 import { prefersAsync, readIdempotencyKey } from "./request-headers.ts";
 
-const kinds: Readonly<Partial<Record<InferencePath, JobKind>>> = {
-  "/v1/chat/completions": "chat",
-  "/v1/completions": "completion",
-};
+const kindOf = (path: InferencePath): JobKind | undefined => jobKinds.find((kind) => pathOf[kind] === path);
 
 const takesJob = ({ sla }: Pick<Asked, "sla">, headers: Headers): boolean =>
   sla === "async" || prefersAsync(headers.get("prefer"));
@@ -32,7 +29,8 @@ export function laneMsFor(
   headers: Headers,
   desk: JobDesk | undefined,
 ): number | undefined {
-  if (desk === undefined || kinds[request.path] === undefined || !desk.takes(request.model)) return undefined;
+  if (desk === undefined || kindOf(request.path) === undefined || !desk.takes(request.model))
+    return undefined;
   if (takesJob(request, headers)) return 0;
   return request.stream ? undefined : desk.typicalMs();
 }
@@ -51,7 +49,7 @@ export async function inLane(
   { desk, clock, random, askMember }: Pick<Door, "desk" | "clock" | "random" | "askMember">,
   callerLeft: Leaving,
 ): Promise<Told> {
-  const kind = kinds[request.path];
+  const kind = kindOf(request.path);
   if (desk === undefined || kind === undefined) throw new Error("deferred, and there is no lane for it");
   // Nothing is accepted for somebody who will not hear of it.
   if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };

@@ -3,6 +3,7 @@
 
 import { asBuffer } from "../base/as-buffer.ts";
 import type { Leaving } from "../base/departure.ts";
+import { inTime } from "../base/in-time.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
 import type { Elsewhere, JobDesk, SeenJob } from "../jobs/desk.ts";
@@ -53,17 +54,8 @@ export async function askAround(
   door: ElsewhereDoor,
 ): Promise<Reached> {
   const { waitMs, leftMs = elsewhereRule.allMs, callerLeft } = asked;
-  const cut = new AbortController();
-  const leave = (): void => cut.abort();
-  if (callerLeft.aborted) leave();
-  callerLeft.addEventListener("abort", leave);
-  const stopTimer = door.clock.after(waitMs + Math.min(leftMs, elsewhereRule.allMs), leave);
-  try {
-    return await askEach(elsewhere, asked, cut.signal, door);
-  } finally {
-    callerLeft.removeEventListener("abort", leave);
-    stopTimer();
-  }
+  const limitMs = waitMs + Math.min(leftMs, elsewhereRule.allMs);
+  return await inTime(door.clock, limitMs, callerLeft, (signal) => askEach(elsewhere, asked, signal, door));
 }
 
 async function askEach(

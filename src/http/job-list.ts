@@ -3,6 +3,7 @@
 
 import type { Leaving } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
+import { someAtOnce } from "../base/some-at-once.ts";
 import type { JobDesk } from "../jobs/desk.ts";
 import type { JobStatus } from "../jobs/job.ts";
 import { jobStatuses } from "../jobs/job.ts";
@@ -60,16 +61,12 @@ export async function listJobs(
   if (own.kind === "refused") return own;
   const pages: Page[] = [{ rows: own.jobs.map(shownJob), hasMore: own.hasMore }];
   const unreachable: string[] = [];
-  const others = [...(askMember?.others() ?? [])];
-  const askOthers = async (members: JobCalls): Promise<void> => {
-    for (let member = others.shift(); member !== undefined; member = others.shift()) {
-      const page = await pageOf(member, wanted, caller, callerLeft, members);
+  if (askMember !== undefined) {
+    await someAtOnce(askMember.others(), listRule.asksMost, async (member) => {
+      const page = await pageOf(member, wanted, caller, callerLeft, askMember);
       if (page === undefined) unreachable.push(member);
       else pages.push(page);
-    }
-  };
-  if (askMember !== undefined) {
-    await Promise.all(Array.from({ length: listRule.asksMost }, () => askOthers(askMember)));
+    });
   }
   const { rows, hasMore } = merged(pages, wanted.limit);
   return {

@@ -3,16 +3,15 @@
 
 import type { Hono } from "hono";
 import { asBuffer } from "../base/as-buffer.ts";
-import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import { Departure } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
+import { pause } from "../base/pause.ts";
 import { reuseOf } from "../dispatch/reuse.ts";
 import type { Elsewhere, FoundJob, JobDesk, JobOrder } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { DeskRefusal } from "../jobs/desk-refusal.ts";
-import type { JobKind } from "../jobs/job.ts";
-import { isEnd } from "../jobs/job.ts";
+import { isEnd, isJobKind } from "../jobs/job.ts";
 import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { Admitted } from "./arrival.ts";
@@ -143,7 +142,7 @@ async function readOrder(
   const { request, kind = "chat", ttl_seconds: ttlSeconds = deskRule.ttlMsUsual / 1000 } = body.object;
   if (!isRecord(request))
     return mustBe("request", "the body of a chat completion or a completion, an object");
-  if (!isKind(kind)) return mustBe("kind", '"chat" or "completion"');
+  if (!isJobKind(kind)) return mustBe("kind", '"chat" or "completion"');
   const secondsMost = deskRule.ttlMsMost / 1000;
   if (typeof ttlSeconds !== "number" || !(ttlSeconds >= 1) || ttlSeconds > secondsMost) {
     return mustBe("ttl_seconds", `a number from 1 to ${secondsMost}`);
@@ -185,8 +184,6 @@ function modelOf(name: string | undefined, door: JobsDoor): string | undefined |
   };
 }
 
-const isKind = (value: unknown): value is JobKind => value === "chat" || value === "completion";
-
 async function get(
   id: string,
   wait: string | undefined,
@@ -210,7 +207,7 @@ async function get(
       // Its host has died, and it begins elsewhere soon: perhaps here.
       const isOrphan = there.kind === "found" && !isEnd(there.job.state);
       if (!isOrphan || leftMs() === 0 || callerLeft.aborted) return reachedResponse(there, id);
-      await pause(Math.min(leftMs(), elsewhereRule.lookAgainMs), clock, callerLeft);
+      await pause(clock, Math.min(leftMs(), elsewhereRule.lookAgainMs), callerLeft);
     }
   });
 }
@@ -266,17 +263,6 @@ async function whileHere(
     end();
   }
 }
-
-const pause = (ms: number, clock: Clock, callerLeft: Leaving): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      stopTimer();
-      callerLeft.removeEventListener("abort", done);
-      resolve();
-    };
-    const stopTimer = clock.after(ms, done);
-    callerLeft.addEventListener("abort", done);
-  });
 
 function found(told: Exclude<FoundJob, Elsewhere>): Response {
   if (told.kind === "refused") return refused(told);

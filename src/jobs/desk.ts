@@ -5,13 +5,15 @@ import type { CacheControl, CacheSettings } from "../base/cache-control.ts";
 import { canonicalJson } from "../base/canonical-json.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
+import { Departure } from "../base/departure.ts";
+import { inTime } from "../base/in-time.ts";
+import { pause } from "../base/pause.ts";
 import type { Random } from "../base/random.ts";
 import { createTtlLru } from "../base/ttl-lru.ts";
 import type { Reuse } from "../dispatch/reuse.ts";
 import { retryAfterMs } from "../routing/admission.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { alreadyEnded, mismatch, notFound, storeRefusal, storeRetryMs } from "./desk-refusal.ts";
-import { inTime } from "./in-time.ts";
 import type { Job, JobKind, JobStatus } from "./job.ts";
 import { isEnd } from "./job.ts";
 import { readJobId } from "./job-id.ts";
@@ -285,17 +287,10 @@ export function createJobDesk(parts: DeskParts): JobDesk {
       const isPointless = isEnd(seen.job.state) || !(waitMs > 0) || callerLeft.aborted;
       if (isPointless || waiters >= deskRule.waitersMost) return as("found", seen.job);
       waiters += 1;
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          stopTimer();
-          stopListening();
-          callerLeft.removeEventListener("abort", done);
-          resolve();
-        };
-        const stopTimer = clock.after(waitMs, done);
-        const stopListening = lane.onEnd(id, done);
-        callerLeft.addEventListener("abort", done);
-      });
+      const ended = new Departure();
+      const stopListening = lane.onEnd(id, () => ended.abort());
+      await pause(clock, waitMs, callerLeft, ended);
+      stopListening();
       waiters -= 1;
       const now = get(id, caller);
       return now.kind === "elsewhere" ? afterLoss(id, caller) : now;

@@ -2,10 +2,10 @@
 // and its manifest.
 
 import type { Clock } from "../base/clock.ts";
+import { inTime } from "../base/in-time.ts";
 import type { Random } from "../base/random.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { mismatch, storeRefusal } from "./desk-refusal.ts";
-import { inTime } from "./in-time.ts";
 import { readJobId } from "./job-id.ts";
 import type { JobKeeping } from "./keeping.ts";
 import type { Idempotency, JobStore, NewJob } from "./store.ts";
