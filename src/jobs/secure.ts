@@ -76,6 +76,18 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
     return kept.kind === "trouble" ? notSecured(kept.why) : { kind: "secured", id };
   };
 
-  return (job: Omit<NewJob, "outputKey">, idempotency: Idempotency | undefined): Promise<Secured> =>
-    inTime(clock, secureMostMs, undefined, (signal) => secure(job, idempotency, signal));
+  return {
+    keep: (job: Omit<NewJob, "outputKey">, idempotency: Idempotency | undefined): Promise<Secured> =>
+      inTime(clock, secureMostMs, undefined, (signal) => secure(job, idempotency, signal)),
+
+    /**
+     * Of a job that was kept and not accepted: nobody was told of it, so nobody need adopt it. Where this fails a peer may
+     * do work that nobody asks for.
+     */
+    async giveUp(id: string): Promise<void> {
+      await inTime(clock, secureMostMs, undefined, (signal) =>
+        manifests.close(id, { state: "cancelled" }, signal),
+      );
+    },
+  };
 }
