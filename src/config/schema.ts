@@ -314,7 +314,7 @@ const bronze = section(
     }),
     input: optional(s3Place(), {
       about: "Where requests over 128,000 bytes go, and with `manifests` all of them.",
-      otherwise: "a longer request fails",
+      otherwise: "a request over 126,976 bytes is refused with 413",
       example: "s3://bucket/inputs",
     }),
     manifests: optional(s3Place(), {
