@@ -79,6 +79,7 @@ runner = "sagemaker"
 endpoint = "story-bronze"
 region = "us-east-1"
 output = "s3://bucket/results"
+models = ["story-70b"]
 `,
 });
 try {

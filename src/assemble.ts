@@ -30,7 +30,7 @@ import { createRequestAccount } from "./http/request-account.ts";
 import { createArchetypes } from "./intents/archetype.ts";
 import { createIntentTable } from "./intents/intent-table.ts";
 import { createJobLane } from "./job-lane.ts";
-import { createDeskWithoutLane } from "./jobs/no-lane.ts";
+import { createDeskWithoutLane } from "./jobs/idle-desk.ts";
 import { createLinks } from "./links.ts";
 import { savedIntents, savedResults } from "./saved-caches.ts";
 import { changed, membersOf, settingsOf } from "./slices.ts";
@@ -181,8 +181,8 @@ export function assemble(
       engineMisanswered: misanswered,
     },
   });
-  const resultControl =
-    jobLane === undefined ? results.control : together(results.control, jobLane.desk.kept);
+  const keptJobs = jobLane?.kept;
+  const resultControl = keptJobs === undefined ? results.control : together(results.control, keptJobs);
   const caches = { intents: table, results: resultControl };
   registerCacheGauges(registry, caches);
   registerIntentGauges(registry, table, () => intents.load);
@@ -245,15 +245,9 @@ export function assemble(
     fleet,
     cluster: seen,
     self: () => ({ public: publicUrl, zone: zone ?? null }),
-    ...(jobLane !== undefined && {
-      desk: jobLane.desk,
-      operatorJobs: jobLane.operatorJobs,
-      jobsHealth: jobLane.health,
-    }),
-    ...(cluster !== undefined && {
-      askMember: cluster.askMember,
-      deskWithoutLane: createDeskWithoutLane(name),
-    }),
+    desk: jobLane?.desk ?? createDeskWithoutLane(name),
+    lane: jobLane,
+    askMember: cluster?.askMember,
     caches,
     onCacheCleared,
     lifecycle,

@@ -1,7 +1,7 @@
 // Introduces the rooms of the async lane to each other: the job file, whoever does the jobs, what makes them outlive this
 // host, the desk in front of them, and what an operator sees.
 
-import type { CacheSettings } from "./base/cache-control.ts";
+import type { CacheControl, CacheSettings } from "./base/cache-control.ts";
 import { tokenBucket } from "./base/token-bucket.ts";
 import type { BronzeConfig } from "./config/config.ts";
 import type { Dispatch } from "./dispatch/dispatch.ts";
@@ -10,8 +10,8 @@ import type { JobLogEvent } from "./job-log.ts";
 import { jobLine } from "./job-log.ts";
 import type { Way, WayParts } from "./job-ways.ts";
 import { wayOf } from "./job-ways.ts";
-import type { DeskParts, JobDesk } from "./jobs/desk.ts";
-import { createClosedDesk, createJobDesk } from "./jobs/desk.ts";
+import type { JobDesk } from "./jobs/desk.ts";
+import { createClosedDesk } from "./jobs/idle-desk.ts";
 import { statusOf } from "./jobs/job.ts";
 import { jobFigures } from "./jobs/job-figures.ts";
 import { createJobIds } from "./jobs/job-id.ts";
@@ -19,6 +19,8 @@ import type { Keeper } from "./jobs/keeper.ts";
 import { createKeeper } from "./jobs/keeper.ts";
 import type { Lane, LaneEvent } from "./jobs/lane.ts";
 import { createLane, laneRules } from "./jobs/lane.ts";
+import type { LaneDeskParts } from "./jobs/lane-desk.ts";
+import { createLaneDesk } from "./jobs/lane-desk.ts";
 import type { OperatorDesk } from "./jobs/operator-desk.ts";
 import { createOperatorDesk } from "./jobs/operator-desk.ts";
 import type { JobStore } from "./jobs/store.ts";
@@ -47,7 +49,10 @@ export interface JobLaneParts extends WayParts {
 
 export interface JobLane {
   readonly desk: JobDesk;
-  readonly operatorJobs: OperatorDesk;
+  /** The same jobs in the hands of an operator. */
+  readonly operator: OperatorDesk;
+  /** Which results the desk gives again; undefined: it gives none. */
+  readonly kept: CacheControl | undefined;
   health(): JobsHealth;
   /** For everybody but jobs, which make room for them. */
   readonly dispatch: Dispatch;
@@ -60,7 +65,7 @@ export interface JobLane {
 export function createJobLane(parts: JobLaneParts): JobLane {
   const { config, member, clock, random, log, resultCache } = parts;
   const way = wayOf(config, parts);
-  const desk: Omit<DeskParts, "store" | "lane"> = {
+  const desk: Omit<LaneDeskParts, "store" | "lane"> = {
     member,
     runner: way.runner,
     newId: createJobIds(member, clock, random),
@@ -89,7 +94,7 @@ export function createJobLane(parts: JobLaneParts): JobLane {
 /** Jobs are refused with the reason; everybody else is served as ever. */
 function closedLane(
   trouble: Trouble,
-  deskParts: Omit<DeskParts, "store" | "lane">,
+  deskParts: Omit<LaneDeskParts, "store" | "lane">,
   way: Way,
   { dispatch, registry, clock, random }: JobLaneParts,
 ): JobLane {
@@ -99,7 +104,8 @@ function closedLane(
   registerJobGauges(registry, { figures, storeAvailable: () => false, counts });
   return {
     desk,
-    operatorJobs: createOperatorDesk({ store: undefined, desk, random }),
+    kept: undefined,
+    operator: createOperatorDesk({ store: undefined, desk, random }),
     health: () => ({
       ...figures(),
       runner: way.runner.name,
@@ -114,7 +120,7 @@ function closedLane(
 
 function openLane(
   file: JobStore,
-  deskParts: Omit<DeskParts, "store" | "lane">,
+  deskParts: Omit<LaneDeskParts, "store" | "lane">,
   way: Way,
   parts: JobLaneParts,
 ): JobLane {
@@ -154,10 +160,11 @@ function openLane(
     tell,
   });
   const keeper: Keeper | undefined = way.outliving && keeperOf(way.outliving, lane, store, logged, parts);
-  const desk = createJobDesk({ ...deskParts, store, lane });
+  const desk = createLaneDesk({ ...deskParts, store, lane });
   return {
     desk,
-    operatorJobs: createOperatorDesk({ store, desk, random }),
+    kept: desk.kept,
+    operator: createOperatorDesk({ store, desk, random }),
     health: () => ({
       ...figures(),
       runner: way.runner.name,

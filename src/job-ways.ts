@@ -46,7 +46,7 @@ export interface Way {
   /** For everybody but jobs. */
   readonly dispatch: Dispatch;
   /** What it calls its models; undefined: it has what the fleet has. */
-  readonly models: readonly string[] | undefined;
+  readonly models: readonly [string, ...string[]] | undefined;
   readonly requestBytesMost: number;
   /** What makes jobs outlive this host, where that is wanted. */
   readonly outliving?: { readonly keeping: JobKeeping; readonly leases: Leases };

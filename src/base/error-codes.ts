@@ -36,3 +36,5 @@ export const errorCodes = {
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorCodes, text);

@@ -6,7 +6,6 @@ import { withRouter } from "./ask-router.ts";
 import { figures } from "./cache-answers.ts";
 import type { ExitCode, Given, Io } from "./command.ts";
 import { exit, printJson } from "./command.ts";
-import type { LaneAnswer } from "./job-answers.ts";
 import { laneAnswer } from "./job-answers.ts";
 
 const ms = z.number().nullable();
@@ -48,6 +47,8 @@ export const fleetAnswer = z.looseObject({
   self: z.string(),
   phase: z.string(),
   panic: z.boolean(),
+  /** Undefined: this host has no async lane. */
+  jobs: laneAnswer.optional(),
   members: z.array(member),
 });
 export type FleetAnswer = z.output<typeof fleetAnswer>;
@@ -56,28 +57,20 @@ export type FleetAnswer = z.output<typeof fleetAnswer>;
 export interface Look {
   readonly fleet: FleetAnswer;
   readonly caches: z.output<typeof figures>;
-  /** Undefined: this host has no async lane. */
-  readonly lane: LaneAnswer | undefined;
 }
 
 export async function look(ask: Ask): Promise<RouterAnswer<Look>> {
-  const [members, caches, lane] = await Promise.all([
+  const [members, caches] = await Promise.all([
     ask({ method: "GET", path: "/api/fleet", answer: fleetAnswer }),
     ask({ method: "GET", path: "/api/cache/stats", answer: figures }),
-    ask({ method: "GET", path: "/api/lane", answer: laneAnswer }),
   ]);
   if (!members.ok) return members;
   if (!caches.ok) return caches;
   const { raw } = members;
   return {
     ok: true,
-    // Where there is no lane there is nothing at its address.
-    value: { fleet: members.value, caches: caches.value, lane: lane.ok ? lane.value : undefined },
-    raw: {
-      ...(typeof raw === "object" ? raw : {}),
-      caches: caches.raw,
-      ...(lane.ok && { lane: lane.raw }),
-    },
+    value: { fleet: members.value, caches: caches.value },
+    raw: { ...(typeof raw === "object" ? raw : {}), caches: caches.raw },
   };
 }
 

@@ -59,6 +59,9 @@ function endpointWords(endpoint: LaneAnswer["endpoint"]): string {
 export const laneTrouble = ({ store }: LaneAnswer): string | undefined =>
   store === "ok" ? undefined : `! jobs: ${plainText(store)}`;
 
+const reasonOf = ({ code, message }: { readonly code: string; readonly message: string }): string =>
+  `${code}: ${message}`;
+
 /** A line for each job, the newest first, and how to go on. */
 export function jobsTable(nowMs: number): (page: z.output<typeof jobsAnswer>) => string {
   return ({ data, has_more: hasMore }) => {
@@ -71,12 +74,16 @@ export function jobsTable(nowMs: number): (page: z.output<typeof jobsAnswer>) =>
       `${durationText(Math.max(0, nowMs - job.created_at * 1000))} ago`,
       job.took_ms === null ? "-" : durationText(job.took_ms),
       String(job.attempt),
-      job.error === undefined ? "" : plainText(job.error.code),
     ]);
     const last = data.at(-1);
     const more = hasMore && last !== undefined ? `More behind this: --after ${plainText(last.id)}\n` : "";
-    const columns = ["id", "status", "caller", "model", "accepted", "took", "attempts", "why"];
-    return table([columns, ...rows]) + more;
+    const columns = ["id", "status", "caller", "model", "accepted", "took", "attempts"];
+    // Sentences of any length: behind the columns, and not one of them.
+    const whys = ["why", ...data.map(({ error }) => (error === undefined ? "" : plainText(reasonOf(error))))];
+    const lines = table([columns, ...rows])
+      .trimEnd()
+      .split("\n");
+    return `${lines.map((line, row) => `${line}  ${whys[row]}`.trimEnd()).join("\n")}\n${more}`;
   };
 }
 
@@ -96,7 +103,7 @@ export function jobText(job: JobAnswer): string {
     ["recoveries", String(job.recoveries)],
     ...(job.inference_id === null ? [] : [["inference", job.inference_id]]),
     ["output", job.output_key],
-    ...(job.error === undefined ? [] : [["why", `${job.error.code}: ${job.error.message}`]]),
+    ...(job.error === undefined ? [] : [["why", reasonOf(job.error)]]),
   ];
   const lines = wordTable(rows.map((cells) => cells.map(plainText)));
   if (job.result !== undefined)

@@ -24,14 +24,14 @@ export const status: Command = {
 const { endpoint, tier, state, pressure, used, p50, p99, breaker } = columns;
 const shown = [endpoint, state, pressure, used, p50, p99, breaker, tier];
 
-function statusText({ fleet, caches, lane }: Look, width: number | undefined): string {
+function statusText({ fleet, caches }: Look, width: number | undefined): string {
   const here = [
     `cache hits here: ${cacheWords(caches).join(", ")}`,
-    ...(lane === undefined ? [] : [`jobs here: ${laneWords(lane)}`]),
+    ...(fleet.jobs === undefined ? [] : [`jobs here: ${laneWords(fleet.jobs)}`]),
   ];
   const blocks = [
     `${wrappedText(`${fleetLine(fleet)}.`, width)}\n`,
-    wrongText(fleet, lane, width),
+    wrongText(fleet, width),
     tiersText(fleet, width),
     endpointsText(fleet, width),
     here.map((line) => `${wrappedText(line, width)}\n`).join(""),
@@ -39,8 +39,8 @@ function statusText({ fleet, caches, lane }: Look, width: number | undefined): s
   return blocks.filter((block) => block !== "").join("\n");
 }
 
-function wrongText(fleet: Look["fleet"], lane: Look["lane"], width: number | undefined): string {
-  const trouble = lane && laneTrouble(lane);
+function wrongText(fleet: Look["fleet"], width: number | undefined): string {
+  const trouble = fleet.jobs && laneTrouble(fleet.jobs);
   const lines = problemLines(fleet, statusRule.problemsMost).concat(trouble ?? []);
   return lines.map((line) => `${wrappedText(line, width)}\n`).join("");
 }

@@ -122,7 +122,7 @@ export type BronzeConfig = JobsConfig &
         readonly input?: string;
         readonly manifests?: string;
         /** The first is asked for where a caller names none. */
-        readonly models: readonly string[];
+        readonly models: readonly [string, ...string[]];
       }
   );
 
@@ -178,9 +178,11 @@ function toCluster({ listen, cluster }: Values, keys: SealKeys | undefined): Pic
 function toBronze({ tier: { bronze }, jobs }: Values): Pick<Config, "bronze"> {
   if (bronze.runner === undefined) return {};
   const { runner, endpoint, region, output, input, manifests, models = [] } = bronze;
+  const [model, ...more] = models;
   const kept = { maxQueued: jobs.max_queued, retentionMs: jobs.retention_hours * 3_600_000 };
   if (runner === "local") return { bronze: { ...kept, runner } };
-  if (endpoint === undefined || region === undefined || output === undefined) return {};
+  if (endpoint === undefined || region === undefined || output === undefined || model === undefined)
+    return {};
   return {
     bronze: {
       ...kept,
@@ -190,7 +192,7 @@ function toBronze({ tier: { bronze }, jobs }: Values): Pick<Config, "bronze"> {
       output,
       ...(input === undefined ? {} : { input }),
       ...(manifests === undefined ? {} : { manifests }),
-      models,
+      models: [model, ...more],
     },
   };
 }

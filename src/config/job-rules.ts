@@ -19,15 +19,16 @@ export function* bronzeNeedsRunner({ tier }: Values, sources: Sources) {
 export function* sageMakerHasItsPlace({ tier }: Values, sources: Sources) {
   if (tier.bronze.runner !== "sagemaker") return;
   for (const [key, example] of [
-    ["endpoint", "story-bronze"],
-    ["region", "us-east-1"],
-    ["output", "s3://bucket/results"],
+    ["endpoint", '"story-bronze"'],
+    ["region", '"us-east-1"'],
+    ["output", '"s3://bucket/results"'],
+    ["models", '["story-70b"]'],
   ] as const) {
     if (tier.bronze[key] !== undefined) continue;
     yield sources.problem(
       bronze("runner"),
       `${sources.called(bronze("runner"))} is "sagemaker", but tier.bronze.${key} is not written`,
-      `write ${key} = "${example}", or what it is for you, under [tier.bronze]; or runner = "local"`,
+      `write ${key} = ${example}, or what it is for you, under [tier.bronze]; or runner = "local"`,
     );
   }
 }
@@ -68,9 +69,9 @@ export function* jobsNeedBronze({ tier }: Values, sources: Sources) {
 
 /** What the endpoint does not list is refused as unknown, whatever alias leads to it. */
 export function* bronzeAliasesNameItsModels({ tier: { bronze }, aliases }: Values, sources: Sources) {
-  if (bronze.runner !== "sagemaker") return;
+  if (bronze.runner !== "sagemaker" || bronze.models === undefined) return;
   for (const [name, { tier, model }] of Object.entries(aliases)) {
-    if (tier !== "bronze" || model === undefined || bronze.models?.includes(model)) continue;
+    if (tier !== "bronze" || model === undefined || bronze.models.includes(model)) continue;
     yield sources.problem(
       ["aliases", name, "model"],
       `the alias ${name} means ${model}, which tier.bronze.models does not list`,

@@ -314,7 +314,7 @@ const bronze = section(
     }),
     input: optional(s3Place(), {
       about: "Where requests over 128,000 bytes go, and with `manifests` all of them.",
-      otherwise: "a longer request fails",
+      otherwise: "a request over 126,976 bytes is refused with 413",
       example: "s3://bucket/inputs",
     }),
     manifests: optional(s3Place(), {
@@ -327,7 +327,8 @@ const bronze = section(
       listOf(text("the name of a model", /^\S+$/), 'a list of model names, such as ["story-70b"]'),
       {
         about: "The models of the endpoint; the first is asked for where a caller names none.",
-        otherwise: "callers name a tier, an SLA class or nothing; with `local`, what the fleet serves",
+        otherwise:
+          "must be written where the runner is `sagemaker`; with `local` it is what the fleet serves",
         example: ["story-70b"],
       },
     ),

@@ -34,7 +34,7 @@ export function readBody(
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limitBytes) return Promise.resolve(tooLarge(limitBytes));
   // Where the length is announced Bun gathers the body itself, which is the fast way.
-  return inTime(announced === null ? readChunked(request, limitBytes) : request.bytes(), clock, leftMs);
+  return bodyInTime(announced === null ? readChunked(request, limitBytes) : request.bytes(), clock, leftMs);
 }
 
 /** Where nobody needs the bytes, a sixth of a small request is saved. What is not UTF-8 becomes U+FFFD. */
@@ -42,10 +42,14 @@ export function readText(request: Request, limitBytes: number, clock: Clock): Pr
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limitBytes) return Promise.resolve(tooLarge(limitBytes));
   const reading = announced === null ? readChunkedText(request, limitBytes) : request.text();
-  return inTime(reading, clock, Number.POSITIVE_INFINITY);
+  return bodyInTime(reading, clock, Number.POSITIVE_INFINITY);
 }
 
-function inTime<T>(reading: Promise<T | BadRequest>, clock: Clock, leftMs: number): Promise<T | BadRequest> {
+function bodyInTime<T>(
+  reading: Promise<T | BadRequest>,
+  clock: Clock,
+  leftMs: number,
+): Promise<T | BadRequest> {
   return new Promise((resolve) => {
     const late = leftMs < bodyRule.timeoutMs;
     const limitMs = Math.min(leftMs, bodyRule.timeoutMs);

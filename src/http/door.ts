@@ -113,6 +113,12 @@ export interface JobsHealth extends JobFigures {
   readonly endpoint?: EndpointSeen | undefined;
 }
 
+/** The async lane of this host, as its operator has it. */
+export interface DoorLane {
+  readonly operator: OperatorDesk;
+  health(): JobsHealth;
+}
+
 export interface Door {
   readonly clock: Clock;
   readonly random: Random;
@@ -124,15 +130,12 @@ export interface Door {
   readonly cluster: DoorCluster;
   /** Of this host, in a fleet or not. `public`: null until the listener is open. */
   self(): { readonly public: string | null; readonly zone: string | null };
+  /** Without a lane it takes nothing, and knows whose a job is. */
+  readonly desk: JobDesk;
   /** Undefined: this router has no async lane. */
-  readonly desk?: JobDesk;
+  readonly lane?: DoorLane | undefined;
   /** Undefined: there is nobody to ask about the jobs that this router does not have. */
-  readonly askMember?: JobCalls;
-  /** Where there is a desk: the same jobs in the hands of an operator, and how they stand. */
-  /** In the place of one, in a fleet where others may have it: takes nothing, and knows whom to ask. */
-  readonly deskWithoutLane?: JobDesk;
-  readonly operatorJobs?: OperatorDesk;
-  readonly jobsHealth?: () => JobsHealth;
+  readonly askMember?: JobCalls | undefined;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;
   /** What was cleared in memory must not come back from the disk. */
   readonly onCacheCleared: (cache: CacheName) => void;

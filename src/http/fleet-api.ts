@@ -7,9 +7,12 @@ import { tiers } from "../fleet/endpoint.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import { standingOf } from "../fleet/standing.ts";
 import type { Door, MemberFacts } from "./door.ts";
+import type { LaneHealth } from "./health.ts";
+import { jobsHealthRow } from "./health.ts";
 
 export interface FleetApiParts
-  extends Pick<Door, "cluster" | "self" | "fleet" | "lifecycle" | "caches" | "clock"> {
+  extends Pick<Door, "cluster" | "self" | "fleet" | "lifecycle" | "caches" | "clock">,
+    LaneHealth {
   readonly intents: Pick<Door["intents"], "archetypes">;
 }
 
@@ -18,7 +21,7 @@ export function addFleetApi(app: Hono, door: FleetApiParts): void {
 }
 
 function fleetAnswer(door: FleetApiParts) {
-  const { cluster, fleet, lifecycle, caches, intents, clock } = door;
+  const { cluster, fleet, lifecycle, caches, intents, clock, lane } = door;
   const now = clock.now();
   const { epoch } = intents.archetypes;
   const draining = lifecycle.phase === "draining";
@@ -64,6 +67,7 @@ function fleetAnswer(door: FleetApiParts) {
     self: selves[0]?.name ?? null,
     phase: lifecycle.phase,
     panic: fleet.panic,
+    ...(lane !== undefined && { jobs: jobsHealthRow(lane.health()) }),
     members: [...selves.map(selfRow), ...peers.map(peerRow)],
   };
 }

@@ -2,7 +2,7 @@
 
 import { tiers } from "../fleet/endpoint.ts";
 import { available, poolOf } from "../fleet/fleet.ts";
-import type { Door, JobsHealth } from "./door.ts";
+import type { Door, DoorLane, JobsHealth } from "./door.ts";
 
 const healthRule = { degradedAbove: 0.9 } as const;
 
@@ -19,14 +19,18 @@ export function ready({ lifecycle }: Door): Response {
   return new Response(`${lifecycle.phase}\n`, { status: 503, headers: { ...plain, ...comeBack } });
 }
 
+export interface LaneHealth {
+  readonly lane?: Pick<DoorLane, "health"> | undefined;
+}
+
 /** Its own engines only: each host answers for itself, so that no host is counted by all. */
 export function health({
   lifecycle,
   fleet,
   cluster,
   clock,
-  jobsHealth,
-}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock" | "jobsHealth">): Response {
+  lane,
+}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock"> & LaneHealth): Response {
   const now = clock.now();
   const pool = rounded(poolOf(fleet.local));
   const byTier = Object.fromEntries(
@@ -40,7 +44,7 @@ export function health({
   const degraded = pool.utilization > healthRule.degradedAbove;
   const status = lifecycle.phase !== "ready" ? lifecycle.phase : degraded ? "degraded" : "ok";
   // However the async lane is, it keeps nobody from being answered, and so degrades nothing.
-  const jobs = jobsHealth && { jobs: jobsHealthRow(jobsHealth()) };
+  const jobs = lane && { jobs: jobsHealthRow(lane.health()) };
   const body = { status, pool, tiers: byTier, members: cluster.counts(), ...jobs };
   // Its asker is often curl in a terminal, where the prompt should not stand behind it.
   return new Response(`${JSON.stringify(body)}\n`, {
@@ -53,7 +57,7 @@ function rounded(pool: ReturnType<typeof poolOf>): ReturnType<typeof poolOf> {
   return { ...pool, utilization: Math.round(pool.utilization * 10_000) / 10_000 };
 }
 
-/** Also what GET /api/lane answers. */
+/** Also in GET /api/fleet. */
 export const jobsHealthRow = ({ runner, byStatus, oldestSeconds, storeTrouble, endpoint }: JobsHealth) => ({
   runner,
   queued: byStatus.queued,

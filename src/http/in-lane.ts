@@ -3,25 +3,28 @@
 
 import type { Leaving } from "../base/departure.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
-import { errorCodes } from "../base/error-codes.ts";
+import { isErrorCode } from "../base/error-codes.ts";
 import type { Dispatched } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import type { Elsewhere, JobDesk, SeenJob } from "../jobs/desk.ts";
+import type { JobDesk, SeenJob } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { JobKind } from "../jobs/job.ts";
-import { isEnd } from "../jobs/job.ts";
+import { isEnd, jobKinds, pathOf } from "../jobs/job.ts";
 import type { Asked } from "../routing/sla.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
-import { askAround, ownerUnreachable, reachedOrder } from "./job-elsewhere.ts";
-import { jobPath, jobResponse } from "./job-shape.ts";
+import {
+  orderAround,
+  orderedResponse,
+  ownerUnreachable,
+  refusalIn,
+  refusedElsewhere,
+} from "./job-elsewhere.ts";
+import { jobResponse } from "./job-shape.ts";
 import { prefersAsync, readIdempotencyKey } from "./request-headers.ts";
 
-const kinds: Readonly<Partial<Record<InferencePath, JobKind>>> = {
-  "/v1/chat/completions": "chat",
-  "/v1/completions": "completion",
-};
+const kindOf = (path: InferencePath): JobKind | undefined => jobKinds.find((kind) => pathOf[kind] === path);
 
 const takesJob = ({ sla }: Pick<Asked, "sla">, headers: Headers): boolean =>
   sla === "async" || prefersAsync(headers.get("prefer"));
@@ -30,9 +33,9 @@ const takesJob = ({ sla }: Pick<Asked, "sla">, headers: Headers): boolean =>
 export function laneMsFor(
   request: Asked & { readonly path: InferencePath; readonly stream: boolean },
   headers: Headers,
-  desk: JobDesk | undefined,
+  desk: JobDesk,
 ): number | undefined {
-  if (desk === undefined || kinds[request.path] === undefined || !desk.takes(request.model)) return undefined;
+  if (!desk.takes(request.model) || kindOf(request.path) === undefined) return undefined;
   if (takesJob(request, headers)) return 0;
   return request.stream ? undefined : desk.typicalMs();
 }
@@ -41,18 +44,19 @@ export function laneMsFor(
 export interface Told {
   readonly response: Response;
   /** Undefined: it is no refusal, or nobody is left to read it. */
-  readonly code?: ErrorCode;
+  readonly code?: ErrorCode | undefined;
 }
 
 export async function inLane(
   request: InferenceRequest,
   { journey }: Extract<Dispatched, { kind: "defer" }>,
   headers: Headers,
-  { desk, clock, random, askMember }: Pick<Door, "desk" | "clock" | "random" | "askMember">,
+  door: Pick<Door, "desk" | "clock" | "random" | "askMember">,
   callerLeft: Leaving,
 ): Promise<Told> {
-  const kind = kinds[request.path];
-  if (desk === undefined || kind === undefined) throw new Error("deferred, and there is no lane for it");
+  const { desk, clock } = door;
+  const kind = kindOf(request.path);
+  if (kind === undefined) throw new Error("deferred, and there is no lane for it");
   // Nothing is accepted for somebody who will not hear of it.
   if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };
   const headersHere = {
@@ -64,18 +68,11 @@ export async function inLane(
     response: errorResponse(code, message, { retryAfterMs, headers: headersHere }),
     code,
   });
-  const unreachable = ({ id, member }: Elsewhere): Told => {
-    const why = "no answer about it came in time";
-    const { code, message, retryAfterMs } = ownerUnreachable(member, why, { random });
-    const told = refuse(code, message, retryAfterMs);
-    told.response.headers.set("location", jobPath(id));
-    return told;
-  };
   const isJob = takesJob(request, headers);
   const idempotencyKey = isJob ? readIdempotencyKey(headers.get("idempotency-key")) : undefined;
   if (typeof idempotencyKey === "object") return refuse(idempotencyKey.code, idempotencyKey.message);
   const { caller, model, modelName, body, reuse, deadline } = request;
-  const ordered = await desk.order({
+  const order = {
     caller,
     kind,
     model,
@@ -84,19 +81,18 @@ export async function inLane(
     ttlMs: isJob ? deskRule.ttlMsUsual : Math.max(1, Math.ceil(deadline - clock.now())),
     idempotencyKey,
     reuse,
-  });
+  };
+  const ordered = await desk.order(order);
   if (ordered.kind === "refused") return refuse(ordered.code, ordered.message, ordered.retryAfterMs);
   const applied = prefersAsync(headers.get("prefer")) ? { "preference-applied": "respond-async" } : {};
   if (ordered.kind === "elsewhere") {
-    const asked = { what: "get", caller, waitMs: 0, leftMs: deadline - clock.now(), callerLeft } as const;
-    const door = { desk, clock, random, askMember };
-    const response = reachedOrder(await askAround(ordered, asked, door), ordered.id, {
-      ...headersHere,
-      ...applied,
-    });
-    return response === undefined ? unreachable(ordered) : { response };
+    const asked = { callerLeft, leftMs: deadline - clock.now() };
+    const reached = await orderAround(ordered, order, asked, door);
+    const code = refusalIn(reached);
+    const headers = code === undefined ? { ...headersHere, ...applied } : headersHere;
+    return { response: orderedResponse(reached, ordered.id, headers), code };
   }
-  const cache = ordered.kind === "kept" ? "hit" : reuse === undefined ? "off" : "miss";
+  const cache = ordered.kind === "known-result" ? "hit" : reuse === undefined ? "off" : "miss";
   const told = { ...headersHere, "x-tierline-cache": cache };
   if (isJob) {
     return { response: jobResponse(ordered, { ...told, ...applied }) };
@@ -105,7 +101,10 @@ export async function inLane(
   const { id } = ordered.job;
   const seen = await desk.wait(id, caller, deadline - clock.now(), callerLeft);
   if (seen.kind === "refused") return refuse(seen.code, seen.message, seen.retryAfterMs);
-  if (seen.kind === "elsewhere") return unreachable(seen);
+  if (seen.kind === "elsewhere") {
+    const gone = ownerUnreachable(seen.member, "no answer about it came in time", door);
+    return { response: refusedElsewhere(gone, id, headersHere), code: gone.code };
+  }
   if (!isEnd(seen.job.state)) {
     // Nobody knows of it but this caller, who is gone or out of time.
     void desk.cancel(id, caller);
@@ -128,5 +127,3 @@ function codeOf({ job: { error, state } }: SeenJob): ErrorCode {
   if (state === "expired") return "deadline_exceeded";
   return error !== undefined && isErrorCode(error.code) ? error.code : "upstream_failed";
 }
-
-const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorCodes, code);

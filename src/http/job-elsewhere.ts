@@ -3,16 +3,19 @@
 
 import { asBuffer } from "../base/as-buffer.ts";
 import type { Leaving } from "../base/departure.ts";
+import type { ErrorCode } from "../base/error-codes.ts";
+import { isErrorCode } from "../base/error-codes.ts";
+import { inTime } from "../base/in-time.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
-import type { Elsewhere, JobDesk, SeenJob } from "../jobs/desk.ts";
+import type { Elsewhere, JobDesk, JobOrder, SeenJob } from "../jobs/desk.ts";
 import type { DeskRefusal } from "../jobs/desk-refusal.ts";
 import { alreadyEnded } from "../jobs/desk-refusal.ts";
 import { isEnd } from "../jobs/job.ts";
 import { retryAfterMs } from "../routing/admission.ts";
 import type { Door, JobCalls, MemberAnswer } from "./door.ts";
 import { errorResponse } from "./errors.ts";
-import { jobPath, jobResponse, jobText } from "./job-shape.ts";
+import { jobPath, jobResponse, jobsPath, jobText } from "./job-shape.ts";
 
 export const elsewhereRule = {
   /** Of one router, for what it answers at once; a wait comes on top. */
@@ -53,17 +56,50 @@ export async function askAround(
   door: ElsewhereDoor,
 ): Promise<Reached> {
   const { waitMs, leftMs = elsewhereRule.allMs, callerLeft } = asked;
-  const cut = new AbortController();
-  const leave = (): void => cut.abort();
-  if (callerLeft.aborted) leave();
-  callerLeft.addEventListener("abort", leave);
-  const stopTimer = door.clock.after(waitMs + Math.min(leftMs, elsewhereRule.allMs), leave);
-  try {
-    return await askEach(elsewhere, asked, cut.signal, door);
-  } finally {
-    callerLeft.removeEventListener("abort", leave);
-    stopTimer();
+  const limitMs = waitMs + Math.min(leftMs, elsewhereRule.allMs);
+  return await inTime(door.clock, limitMs, callerLeft, (signal) => askEach(elsewhere, asked, signal, door));
+}
+
+/**
+ * An order whose key is known as that of another host's job. That host is asked for the same again, for it may have crashed
+ * before it had accepted anything; where it takes nothing now, the job itself is looked for.
+ */
+export async function orderAround(
+  elsewhere: Elsewhere,
+  { caller, kind, request, ttlMs, idempotencyKey }: JobOrder,
+  { callerLeft, leftMs = elsewhereRule.allMs }: Pick<AskedElsewhere, "callerLeft" | "leftMs">,
+  door: ElsewhereDoor,
+): Promise<Reached> {
+  const { member } = elsewhere;
+  const end = door.clock.now() + leftMs;
+  const answer = await door.askMember?.ask({
+    member,
+    method: "POST",
+    path: jobsPath,
+    caller,
+    headers: idempotencyKey === undefined ? [] : [["idempotency-key", idempotencyKey]],
+    // As it was read, so that both find it to be the same.
+    body: Buffer.concat([
+      Buffer.from('{"request":'),
+      request,
+      Buffer.from(`,"kind":"${kind}","ttl_seconds":${ttlMs / 1000}}`),
+    ]),
+    leftMs: Math.min(leftMs, elsewhereRule.answerMs),
+    signal: callerLeft,
+  });
+  if (answer !== undefined && !("unreachable" in answer) && answer.status < 500) {
+    return { kind: "told", answer };
   }
+  const rest = Math.max(0, end - door.clock.now());
+  const there = await askAround(
+    elsewhere,
+    { what: "get", caller, waitMs: 0, leftMs: rest, callerLeft },
+    door,
+  );
+  // Named there and perhaps never accepted: only that host knows, and should it be dead the job is taken up here.
+  return there.kind === "refused" && there.code === "job_not_found"
+    ? ownerUnreachable(member, "it does not answer", door)
+    : there;
 }
 
 async function askEach(
@@ -110,13 +146,13 @@ function judged(
   if ("unreachable" in answer) return { useless: answer.unreachable };
   const code = answer.status < 400 ? undefined : errorCodeOf(answer);
   if (code === "job_owner_unreachable") return { useless: "it does not have it any more" };
-  // What a router says that has no lane at all means nothing; and S3, where it is asked, knows better than any.
-  const isWord = code === "job_not_found" && desk.seek === undefined;
-  return answer.status === 404 && !isWord ? { useless: "it knows nothing of it" } : { told: answer };
+  // S3, where it is asked, knows better than any router.
+  const isForgotten = code === "job_not_found" && desk.seek !== undefined;
+  return isForgotten ? { useless: "it knows nothing of it" } : { told: answer };
 }
 
 /** In the shape of an error of ours. */
-export function errorCodeOf({ body }: MemberAnswer): string | undefined {
+function errorCodeOf({ body }: MemberAnswer): string | undefined {
   const read = readAnswer(body);
   const error = read?.["error"];
   const code = isRecord(error) ? error["code"] : undefined;
@@ -141,12 +177,15 @@ export const ownerUnreachable = (
 
 const passedOn = ["content-type", "location", "retry-after", "retry-after-ms", "x-should-retry"] as const;
 
-export function toldResponse({ status, headers, body }: MemberAnswer): Response {
+function toldResponse(
+  { status, headers, body }: MemberAnswer,
+  more: Readonly<Record<string, string>> = {},
+): Response {
   const kept = passedOn.flatMap((name) => {
     const value = headers.get(name);
     return value === undefined ? [] : [[name, value] as const];
   });
-  return new Response(body, { status, headers: Object.fromEntries(kept) });
+  return new Response(body, { status, headers: { ...Object.fromEntries(kept), ...more } });
 }
 
 export function reachedResponse(reached: Reached, id: string): Response {
@@ -155,20 +194,34 @@ export function reachedResponse(reached: Reached, id: string): Response {
   return new Response(jobText(reached), { headers: { "content-type": "application/json" } });
 }
 
-export const refusedElsewhere = ({ code, message, retryAfterMs }: DeskRefusal, id: string): Response =>
+export const refusedElsewhere = (
+  { code, message, retryAfterMs }: DeskRefusal,
+  id: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response =>
   errorResponse(code, message, {
     retryAfterMs,
-    ...(code === "job_owner_unreachable" && { headers: { location: jobPath(id) } }),
+    headers: { ...headers, ...(code === "job_owner_unreachable" && { location: jobPath(id) }) },
   });
 
-/** As the answer to an order that is known there; undefined: nobody has told us of it. */
-export function reachedOrder(
+/** Why it is no job, in a word of ours; undefined: it is one. */
+export function refusalIn(reached: Reached): ErrorCode | undefined {
+  if (reached.kind === "found") return undefined;
+  if (reached.kind === "refused") return reached.code;
+  if (reached.answer.status < 400) return undefined;
+  const code = errorCodeOf(reached.answer);
+  return code !== undefined && isErrorCode(code) ? code : "upstream_failed";
+}
+
+/** As the answer to an order: also where the job was only looked at. */
+export function orderedResponse(
   reached: Reached,
   id: string,
   headers: Readonly<Record<string, string>> = {},
-): Response | undefined {
+): Response {
   if (reached.kind === "found") return jobResponse(reached, headers);
-  if (reached.kind === "refused" || reached.answer.status !== 200) return undefined;
+  if (reached.kind === "refused") return refusedElsewhere(reached, id, headers);
+  if (reached.answer.status !== 200) return toldResponse(reached.answer, headers);
   const { body } = reached.answer;
   const status = readAnswer(body)?.["status"];
   return new Response(body, {

@@ -3,38 +3,32 @@
 
 import type { Leaving } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
-import type { JobDesk } from "../jobs/desk.ts";
-import type { JobStatus } from "../jobs/job.ts";
+import { someAtOnce } from "../base/some-at-once.ts";
+import type { JobDesk, JobsWanted } from "../jobs/desk.ts";
 import { jobStatuses } from "../jobs/job.ts";
 import { readJobId, ulidOf } from "../jobs/job-id.ts";
+import { pageMost } from "../jobs/store.ts";
 import type { Door, JobCalls } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
-import { errorCodeOf, readAnswer } from "./job-elsewhere.ts";
+import { readAnswer } from "./job-elsewhere.ts";
 import { mustBe, shownJob } from "./job-shape.ts";
 
 const listRule = {
   pageUsual: 20,
-  pageMost: 100,
   /** Others asked at one time, and how long each has. */
   asksMost: 16,
   askMs: 2_000,
 } as const;
 
-export interface JobsQuery {
-  readonly limit: number;
-  readonly status?: JobStatus;
-  readonly after?: string;
-}
-
-export function readJobsQuery(query: URLSearchParams): JobsQuery | BadRequest {
+export function readJobsQuery(query: URLSearchParams): JobsWanted | BadRequest {
   const statusText = query.get("status");
   const status = jobStatuses.find((each) => each === statusText);
   if (statusText !== null && status === undefined)
     return mustBe("status", `one of ${jobStatuses.join(", ")}`);
   const limitText = query.get("limit") ?? String(listRule.pageUsual);
   const limit = /^\d{1,4}$/.test(limitText) ? Number(limitText) : 0;
-  if (limit < 1 || limit > listRule.pageMost) {
-    return mustBe("limit", `a whole number from 1 to ${listRule.pageMost}`);
+  if (limit < 1 || limit > pageMost) {
+    return mustBe("limit", `a whole number from 1 to ${pageMost}`);
   }
   const after = query.get("after") ?? undefined;
   if (after !== undefined && readJobId(after) === undefined) return mustBe("after", "the id of a job");
@@ -51,7 +45,7 @@ interface Page {
 
 /** The answer to who asked this host: `askMember` undefined: its own jobs, and no others. */
 export async function listJobs(
-  wanted: JobsQuery,
+  wanted: JobsWanted,
   caller: string | undefined,
   callerLeft: Leaving,
   { desk, askMember }: Pick<Door, "askMember"> & { readonly desk: Pick<JobDesk, "list" | "durability"> },
@@ -60,16 +54,12 @@ export async function listJobs(
   if (own.kind === "refused") return own;
   const pages: Page[] = [{ rows: own.jobs.map(shownJob), hasMore: own.hasMore }];
   const unreachable: string[] = [];
-  const others = [...(askMember?.others() ?? [])];
-  const askOthers = async (members: JobCalls): Promise<void> => {
-    for (let member = others.shift(); member !== undefined; member = others.shift()) {
-      const page = await pageOf(member, wanted, caller, callerLeft, members);
+  if (askMember !== undefined) {
+    await someAtOnce(askMember.others(), listRule.asksMost, async (member) => {
+      const page = await pageOf(member, wanted, caller, callerLeft, askMember);
       if (page === undefined) unreachable.push(member);
       else pages.push(page);
-    }
-  };
-  if (askMember !== undefined) {
-    await Promise.all(Array.from({ length: listRule.asksMost }, () => askOthers(askMember)));
+    });
   }
   const { rows, hasMore } = merged(pages, wanted.limit);
   return {
@@ -80,7 +70,7 @@ export async function listJobs(
       has_more: hasMore,
       // Whose jobs may be missing; nobody is told that a list is whole when it is not.
       ...(unreachable.length > 0 && { unreachable: unreachable.sort() }),
-      durable_on: durable[desk.durability],
+      ...(desk.durability !== undefined && { durable_on: durable[desk.durability] }),
     },
   };
 }
@@ -88,7 +78,7 @@ export async function listJobs(
 /** Undefined: it has not answered. */
 async function pageOf(
   member: string,
-  wanted: JobsQuery,
+  wanted: JobsWanted,
   caller: string | undefined,
   callerLeft: Leaving,
   members: JobCalls,
@@ -103,8 +93,6 @@ async function pageOf(
     signal: callerLeft,
   });
   if ("unreachable" in answer) return undefined;
-  // It has no lane, so it has no jobs.
-  if (answer.status === 404 && errorCodeOf(answer) === "not_found") return { rows: [], hasMore: false };
   const read = answer.status === 200 ? readAnswer(answer.body) : undefined;
   const data = read?.["data"];
   if (!Array.isArray(data)) return undefined;
@@ -127,7 +115,7 @@ function merged(pages: readonly Page[], limit: number): Page {
 }
 
 /** In words, for this is what an operator must know before the first loss of a disk. */
-const durable: Readonly<Record<JobDesk["durability"], string>> = {
+const durable: Readonly<Record<NonNullable<JobDesk["durability"]>, string>> = {
   host: "this host's disk: its jobs are lost with it; set tier.bronze.manifests to have them survive it",
   fleet: "this host's disk and S3: another host finishes its jobs should it be lost",
 };

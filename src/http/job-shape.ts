@@ -46,7 +46,9 @@ export const jobResponse = (seen: SeenJob, headers: Readonly<Record<string, stri
     headers: { "content-type": "application/json", location: jobPath(seen.job.id), ...headers },
   });
 
-export const jobPath = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
+export const jobsPath = "/v1/jobs";
+
+export const jobPath = (id: string): string => `${jobsPath}/${encodeURIComponent(id)}`;
 
 /** Of what was asked about jobs. */
 export const mustBe = (param: string, needed: string): BadRequest => ({

@@ -2,31 +2,34 @@
 
 import type { Hono } from "hono";
 import { errorCodes } from "../base/error-codes.ts";
-import type { FoundJob } from "../jobs/desk.ts";
+import type { Elsewhere, FoundJob } from "../jobs/desk.ts";
 import type { Job } from "../jobs/job.ts";
 import type { Door } from "./door.ts";
-import { jobsHealthRow } from "./health.ts";
 import { readJobsQuery } from "./job-list.ts";
-import { jobJson, shownJob } from "./job-shape.ts";
+import { jobJson, jobPath, shownJob } from "./job-shape.ts";
 import { problem } from "./problem.ts";
 
 const path = "/api/jobs";
-const lanePath = "/api/lane";
 
 export function addJobsApi(
   app: Hono,
-  {
-    operatorJobs: desk,
-    jobsHealth,
-    lifecycle,
-    log,
-  }: Pick<Door, "operatorJobs" | "jobsHealth" | "lifecycle" | "log">,
+  { lane, cluster, lifecycle, log }: Pick<Door, "lane" | "cluster" | "lifecycle" | "log">,
 ): void {
-  if (desk === undefined || jobsHealth === undefined) {
-    for (const each of [lanePath, path, `${path}/*`]) app.all(each, noLane);
+  if (lane === undefined) {
+    for (const each of [path, `${path}/*`]) app.all(each, noLane);
     return;
   }
-  app.get(lanePath, () => Response.json(jobsHealthRow(jobsHealth())));
+  const { operator: desk } = lane;
+  const elsewhere = ({ id, member }: Elsewhere): Response =>
+    cluster.members().some(({ isSelf, name }) => isSelf && name === member)
+      ? problem(
+          404,
+          "Not here any more",
+          `This host does not have it any more; GET ${jobPath(id)} finds it in S3.`,
+        )
+      : problem(404, "Another host's job", `The job belongs to the host ${member}: ask its admin listener.`);
+  const found = (told: FoundJob): Response => (told.kind === "elsewhere" ? elsewhere(told) : shown(told));
+
   app.get(path, (context) => {
     const query = new URL(context.req.url).searchParams;
     const page = readJobsQuery(query);
@@ -74,9 +77,8 @@ const operatorFields = (job: Job) => ({
   took_ms: job.endedAtMs === undefined ? null : Math.max(0, job.endedAtMs - job.acceptedAtMs),
 });
 
-function found(told: FoundJob): Response {
+function shown(told: Exclude<FoundJob, Elsewhere>): Response {
   if (told.kind === "refused") return refused(told);
-  if (told.kind === "elsewhere") return elsewhere(told);
   // The result is spliced in as it is, byte for byte, so the rest is put before it.
   const fields = JSON.stringify(operatorFields(told.job));
   return new Response(`${fields.slice(0, -1)},${jobJson(told).slice(1)}`, {
@@ -93,6 +95,3 @@ function refused({ code, message }: Extract<FoundJob, { kind: "refused" }>): Res
   const { status } = errorCodes[code];
   return problem(status, titles.get(status) ?? "Not possible now", message);
 }
-
-const elsewhere = ({ member }: { readonly member: string }): Response =>
-  problem(404, "Another host's job", `The job belongs to the host ${member}: ask its admin listener.`);

@@ -2,17 +2,15 @@
 // has is job-elsewhere.ts's.
 
 import type { Hono } from "hono";
-import { asBuffer } from "../base/as-buffer.ts";
-import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import { Departure } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
+import { pause } from "../base/pause.ts";
 import { reuseOf } from "../dispatch/reuse.ts";
-import type { Elsewhere, FoundJob, JobDesk, JobOrder } from "../jobs/desk.ts";
+import type { Elsewhere, FoundJob, JobOrder } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { DeskRefusal } from "../jobs/desk-refusal.ts";
-import type { JobKind } from "../jobs/job.ts";
-import { isEnd } from "../jobs/job.ts";
+import { isEnd, isJobKind } from "../jobs/job.ts";
 import { valueIn } from "../jobs/json-members.ts";
 import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
@@ -25,14 +23,14 @@ import { errorResponse } from "./errors.ts";
 import {
   askAround,
   elsewhereRule,
+  orderAround,
+  orderedResponse,
   ownerUnreachable,
-  reachedOrder,
   reachedResponse,
   refusedElsewhere,
-  toldResponse,
 } from "./job-elsewhere.ts";
 import { listJobs, readJobsQuery } from "./job-list.ts";
-import { jobResponse, jobText, mustBe } from "./job-shape.ts";
+import { jobResponse, jobsPath, jobText, mustBe } from "./job-shape.ts";
 import type { Answer, Route } from "./listen.ts";
 import { absentModel } from "./models.ts";
 import { readCacheControl, readIdempotencyKey } from "./request-headers.ts";
@@ -44,14 +42,11 @@ const jobsRule = {
   idleSeconds: 150,
 } as const;
 
-export const jobsPath = "/v1/jobs";
-
-type JobsDoor = Door & { readonly desk: JobDesk };
 type JobsApp = Hono<{ Variables: { admitted: Admitted } }>;
 
 export function addJobs(
   app: JobsApp,
-  door: JobsDoor,
+  door: Door,
   allowOnly: (app: JobsApp, path: string, methods: string) => void,
 ): void {
   app.post(jobsPath, (context) => order(context.req.raw, context.get("admitted"), door));
@@ -76,7 +71,7 @@ export const patiently =
     return answer(request);
   };
 
-async function order(raw: Request, admitted: Admitted, door: JobsDoor): Promise<Response> {
+async function order(raw: Request, admitted: Admitted, door: Door): Promise<Response> {
   const { account, lifecycle, desk } = door;
   // Another host can take it, and live to do it.
   if (lifecycle.phase !== "ready") {
@@ -92,51 +87,18 @@ async function order(raw: Request, admitted: Admitted, door: JobsDoor): Promise<
     if (isCut()) return closed("draining");
     const told = await desk.order(wanted);
     if (told.kind === "refused") return refused(told);
-    if (told.kind === "elsewhere") return orderedElsewhere(told, wanted, leaving, admitted, door);
-    return jobResponse(told, told.kind === "kept" ? { "x-tierline-cache": "hit" } : {});
+    if (told.kind === "elsewhere") {
+      if (admitted.fromMember !== undefined) return notSentOn(told, door);
+      return orderedResponse(await orderAround(told, wanted, { callerLeft: leaving }, door), told.id);
+    }
+    return jobResponse(told, told.kind === "known-result" ? { "x-tierline-cache": "hit" } : {});
   });
-}
-
-/**
- * Its key is known as that of another host's job. That host is asked for the same again, for it may have crashed before it
- * had accepted anything; where it takes nothing now, the job itself is looked for.
- */
-async function orderedElsewhere(
-  elsewhere: Elsewhere,
-  { caller, kind, request, ttlMs, idempotencyKey }: JobOrder,
-  callerLeft: Leaving,
-  { fromMember }: Admitted,
-  door: JobsDoor,
-): Promise<Response> {
-  const { id, member } = elsewhere;
-  if (fromMember !== undefined) return notSentOn(elsewhere, door);
-  const answer = await door.askMember?.ask({
-    member,
-    method: "POST",
-    path: jobsPath,
-    caller,
-    headers: idempotencyKey === undefined ? [] : [["idempotency-key", idempotencyKey]],
-    // As it was read, so that both find it to be the same.
-    body: Buffer.from(
-      `{"request":${asBuffer(request).toString("utf8")},"kind":"${kind}","ttl_seconds":${ttlMs / 1000}}`,
-    ),
-    leftMs: elsewhereRule.answerMs,
-    signal: callerLeft,
-  });
-  const isHeard = answer !== undefined && !("unreachable" in answer) && answer.status < 500;
-  // Without a lane it has no such path.
-  if (isHeard && answer.status !== 404) return toldResponse(answer);
-  const there = await askAround(elsewhere, { what: "get", caller, waitMs: 0, callerLeft }, door);
-  // Named there and perhaps never accepted: only that host knows, and should it be dead the job is taken up here.
-  if (!isHeard && there.kind === "refused" && there.code === "job_not_found")
-    return refusedElsewhere(ownerUnreachable(member, "it does not answer", door), id);
-  return reachedOrder(there, id) ?? reachedResponse(there, id);
 }
 
 async function readOrder(
   raw: Request,
   caller: string | undefined,
-  door: JobsDoor,
+  door: Door,
 ): Promise<JobOrder | (BadRequest & { readonly headers?: Readonly<Record<string, string>> })> {
   const idempotencyKey = readIdempotencyKey(raw.headers.get("idempotency-key"));
   if (typeof idempotencyKey === "object") return idempotencyKey;
@@ -148,7 +110,7 @@ async function readOrder(
   const own = valueIn(bytes, "request");
   if (!isRecord(request) || own === undefined)
     return mustBe("request", "the body of a chat completion or a completion, an object");
-  if (!isKind(kind)) return mustBe("kind", '"chat" or "completion"');
+  if (!isJobKind(kind)) return mustBe("kind", '"chat" or "completion"');
   const secondsMost = deskRule.ttlMsMost / 1000;
   if (typeof ttlSeconds !== "number" || !(ttlSeconds >= 1) || ttlSeconds > secondsMost) {
     return mustBe("ttl_seconds", `a number from 1 to ${secondsMost}`);
@@ -177,28 +139,25 @@ async function readOrder(
 }
 
 /** The one model that will do; undefined: whatever the lane has. */
-function modelOf(name: string | undefined, door: JobsDoor): string | undefined | BadRequest {
+function modelOf(name: string | undefined, door: Door): string | undefined | BadRequest {
   const { model } = resolveAsked(door.settings().policy, "async", name === "" ? undefined : name);
   const { desk, fleet } = door;
   if (model === undefined) return undefined;
   if (desk.models === undefined) return isAbsent(fleet, model) ? absentModel(model, door) : model;
   if (desk.takes(model)) return model;
-  const served = desk.models.length === 0 ? "none by name; leave `model` out" : desk.models.join(", ");
   return {
     code: "model_not_found",
-    message: `No job can be done with the model ${JSON.stringify(model.slice(0, 200))}. Models for jobs: ${served}.`,
+    message: `No job can be done with the model ${JSON.stringify(model.slice(0, 200))}. Models for jobs: ${desk.models.join(", ")}.`,
     param: "request.model",
   };
 }
-
-const isKind = (value: unknown): value is JobKind => value === "chat" || value === "completion";
 
 async function get(
   id: string,
   wait: string | undefined,
   raw: Request,
   { caller, fromMember }: Admitted,
-  door: JobsDoor,
+  door: Door,
 ): Promise<Response> {
   if (wait !== undefined && !/^\d{1,9}(\.\d{1,9})?$/.test(wait)) {
     return bad(mustBe("wait", "a number of seconds, such as 30"));
@@ -216,7 +175,7 @@ async function get(
       // Its host has died, and it begins elsewhere soon: perhaps here.
       const isOrphan = there.kind === "found" && !isEnd(there.job.state);
       if (!isOrphan || leftMs() === 0 || callerLeft.aborted) return reachedResponse(there, id);
-      await pause(Math.min(leftMs(), elsewhereRule.lookAgainMs), clock, callerLeft);
+      await pause(clock, Math.min(leftMs(), elsewhereRule.lookAgainMs), callerLeft);
     }
   });
 }
@@ -225,7 +184,7 @@ async function cancel(
   id: string,
   raw: Request,
   { caller, fromMember }: Admitted,
-  door: JobsDoor,
+  door: Door,
 ): Promise<Response> {
   return whileHere(raw, door, async (callerLeft) => {
     const here = await door.desk.cancel(id, caller);
@@ -238,7 +197,7 @@ async function cancel(
   });
 }
 
-async function list(raw: Request, { caller, fromMember }: Admitted, door: JobsDoor): Promise<Response> {
+async function list(raw: Request, { caller, fromMember }: Admitted, door: Door): Promise<Response> {
   const wanted = readJobsQuery(new URL(raw.url).searchParams);
   if ("code" in wanted) return bad(wanted);
   const { desk, askMember } = door;
@@ -253,7 +212,7 @@ async function list(raw: Request, { caller, fromMember }: Admitted, door: JobsDo
 /** `leaving`: the caller goes, or the host has to. */
 async function whileHere(
   raw: Request,
-  { lifecycle }: JobsDoor,
+  { lifecycle }: Door,
   act: (leaving: Leaving, isCut: () => boolean) => Promise<Response>,
 ): Promise<Response> {
   const leaving = new Departure();
@@ -273,17 +232,6 @@ async function whileHere(
   }
 }
 
-const pause = (ms: number, clock: Clock, callerLeft: Leaving): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      stopTimer();
-      callerLeft.removeEventListener("abort", done);
-      resolve();
-    };
-    const stopTimer = clock.after(ms, done);
-    callerLeft.addEventListener("abort", done);
-  });
-
 function found(told: Exclude<FoundJob, Elsewhere>): Response {
   if (told.kind === "refused") return refused(told);
   return new Response(jobText(told), { headers: { "content-type": "application/json" } });
@@ -294,5 +242,5 @@ const bad = (refusal: BadRequest): Response => errorResponse(refusal.code, refus
 const refused = ({ code, message, retryAfterMs }: DeskRefusal): Response =>
   errorResponse(code, message, { retryAfterMs });
 
-const notSentOn = ({ id, member }: Elsewhere, door: JobsDoor): Response =>
+const notSentOn = ({ id, member }: Elsewhere, door: Door): Response =>
   refusedElsewhere(ownerUnreachable(member, "this host was asked for another, and asks no third", door), id);

@@ -31,10 +31,10 @@ function cards(door: ModelsDoor): ModelCard[] {
   };
   for (const { spec, models } of fleet.endpoints)
     for (const model of models ?? []) add(model, spec.name, spec.tier);
-  if (desk !== undefined) for (const model of desk.models ?? []) add(model, desk.runner, "bronze");
+  for (const model of desk.models ?? []) add(model, desk.runner, "bronze");
   for (const [name, { tier }] of door.settings().policy.aliases) add(name, "tierline", tier);
   for (const { spec } of fleet.endpoints) add(spec.tier, "tierline", spec.tier);
-  if (desk !== undefined) add("bronze", "tierline", "bronze");
+  if (desk.takes(undefined)) add("bronze", "tierline", "bronze");
   return [...found.values()];
 }
 

@@ -12,7 +12,8 @@ import { errorResponse } from "./errors.ts";
 import type { OpenSealed } from "./forwarded.ts";
 import { openForwarded, openJobCall, toldToPeer } from "./forwarded.ts";
 import { health, live, ready } from "./health.ts";
-import { addJobs, jobsPath, patiently } from "./jobs.ts";
+import { jobsPath } from "./job-shape.ts";
+import { addJobs, patiently } from "./jobs.ts";
 import type { App, Route } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
@@ -82,8 +83,7 @@ export function createPublicApp(door: Door): App {
   allowOnly(app, intentsPath, "POST");
   app.get("/v1/npc/archetypes", () => listArchetypes(door));
   allowOnly(app, "/v1/npc/archetypes", "GET, HEAD");
-  const desk = door.desk ?? door.deskWithoutLane;
-  if (desk !== undefined) addJobs(app, { ...door, desk }, allowOnly);
+  addJobs(app, door, allowOnly);
 
   addHealth(app, door);
   app.get("/metrics", () =>
@@ -130,12 +130,11 @@ export function createPublicApp(door: Door): App {
     const refusal = admission instanceof Response ? admission : sockets.upgrade(request, server);
     return refusal && withRequestId(refusal, headers);
   };
-  const waits: [string, Route][] = desk === undefined ? [] : [[`${jobsPath}/:id`, patiently(app.fetch)]];
   const routes = Object.fromEntries([
     ...posts,
     beside(intentsPath, handleIntents),
     [streamPath, stream],
-    ...waits,
+    [`${jobsPath}/:id`, patiently(app.fetch)],
   ]);
   return { fetch: app.fetch, routes, websocket: sockets.handler };
 }

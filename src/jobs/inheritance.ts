@@ -3,8 +3,8 @@
 
 import type { Clock, Instant } from "../base/clock.ts";
 import { hash32, mix32 } from "../base/hash32.ts";
+import { inTime } from "../base/in-time.ts";
 import { someAtOnce } from "../base/some-at-once.ts";
-import { inTime } from "./in-time.ts";
 import { timeText, ulidOf } from "./job-id.ts";
 import { plainName } from "./job-places.ts";
 import type { KeeperEvent } from "./keeper-event.ts";

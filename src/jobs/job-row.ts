@@ -1,7 +1,7 @@
 // A job as columns and back.
 
 import type { Job, JobKind, JobState } from "./job.ts";
-import { jobStates } from "./job.ts";
+import { isJobKind, jobStates } from "./job.ts";
 
 /** The columns of `jobs` without its own number, in the order of `JobRow`. */
 export const jobColumns = `id, owner, kind, model, ttl_ms, accepted_at_ms, state, attempt, fence, recoveries,
@@ -53,4 +53,7 @@ function stateOf(text: string): JobState {
   return state;
 }
 
-const kindOf = (text: string): JobKind => (text === "completion" ? "completion" : "chat");
+function kindOf(text: string): JobKind {
+  if (!isJobKind(text)) throw new Error(`No job asks for ${JSON.stringify(text)}.`);
+  return text;
+}

@@ -1,6 +1,8 @@
 // What a job is and how it may change: a table of legal moves and the public word for every state. Pure; the rows are
 // store.ts's, the changes lane.ts's.
 
+import type { InferencePath } from "../engines/dialect.ts";
+
 /**
  * `accepted`: durable, nobody was asked yet. `submitting`: somebody may have been asked; after a crash only the
  * runner can tell. `submitted`: somebody has it. The rest are ends.
@@ -68,7 +70,17 @@ export const statesOf = (status: JobStatus): readonly JobState[] =>
   jobStates.filter((state) => publicStatus[state] === status);
 
 /** Which of the OpenAI-compatible bodies the request is. */
-export type JobKind = "chat" | "completion";
+export const jobKinds = ["chat", "completion"] as const;
+
+export type JobKind = (typeof jobKinds)[number];
+
+export const isJobKind = (value: unknown): value is JobKind => jobKinds.some((kind) => kind === value);
+
+/** Where such a request is answered. */
+export const pathOf = {
+  chat: "/v1/chat/completions",
+  completion: "/v1/completions",
+} as const satisfies Readonly<Record<JobKind, InferencePath>>;
 
 /** Why there is no result, for the caller to read. */
 export interface JobError {

@@ -4,9 +4,9 @@
 import type { BackoffRule } from "../base/backoff.ts";
 import { backoffMs } from "../base/backoff.ts";
 import type { Instant } from "../base/clock.ts";
+import { inTime } from "../base/in-time.ts";
 import type { Random } from "../base/random.ts";
 import { someAtOnce } from "../base/some-at-once.ts";
-import { inTime } from "./in-time.ts";
 import type { InheritanceParts } from "./inheritance.ts";
 import { createInheritance, inheritanceRule } from "./inheritance.ts";
 import type { Lane } from "./lane.ts";

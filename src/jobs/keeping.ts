@@ -2,11 +2,11 @@
 // written into S3 before anybody sees it, and a look there for a job whose host cannot be asked.
 
 import type { Clock } from "../base/clock.ts";
+import { inTime } from "../base/in-time.ts";
 import type { Random } from "../base/random.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { notFound, storeRefusal } from "./desk-refusal.ts";
 import { openEnvelope } from "./envelope.ts";
-import { inTime } from "./in-time.ts";
 import type { Job, JobEnd } from "./job.ts";
 import type { Claimed } from "./key-claims.ts";
 import { claimKey } from "./key-claims.ts";

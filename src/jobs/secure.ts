@@ -2,10 +2,10 @@
 // and its manifest.
 
 import type { Clock } from "../base/clock.ts";
+import { inTime } from "../base/in-time.ts";
 import type { Random } from "../base/random.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { mismatch, storeRefusal } from "./desk-refusal.ts";
-import { inTime } from "./in-time.ts";
 import { readJobId } from "./job-id.ts";
 import type { JobKeeping } from "./keeping.ts";
 import type { Idempotency, JobStore, NewJob } from "./store.ts";
@@ -77,6 +77,18 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
     return kept.kind === "trouble" ? notSecured(kept.why) : { kind: "secured", id };
   };
 
-  return (job: Omit<NewJob, "outputKey">, idempotency: Idempotency | undefined): Promise<Secured> =>
-    inTime(clock, secureMostMs, undefined, (signal) => secure(job, idempotency, signal));
+  return {
+    keep: (job: Omit<NewJob, "outputKey">, idempotency: Idempotency | undefined): Promise<Secured> =>
+      inTime(clock, secureMostMs, undefined, (signal) => secure(job, idempotency, signal)),
+
+    /**
+     * Of a job that was kept and not accepted: nobody was told of it, so nobody need adopt it. Where this fails a peer may
+     * do work that nobody asks for.
+     */
+    async giveUp(id: string): Promise<void> {
+      await inTime(clock, secureMostMs, undefined, (signal) =>
+        manifests.close(id, { state: "cancelled" }, signal),
+      );
+    },
+  };
 }

@@ -52,10 +52,6 @@ export const caches = {
   results: { ...cache, enabled: false },
 };
 
-/** `lane`: what it answers about that; without, it has none. */
 export const routerOf =
-  (fleet: unknown, lane?: unknown) =>
-  (path: string): Answer => {
-    if (path === "/api/lane") return lane === undefined ? { status: 404, body: {} } : { body: lane };
-    return { body: path === "/api/fleet" ? fleet : caches };
-  };
+  (fleet: unknown) =>
+  (path: string): Answer => ({ body: path === "/api/fleet" ? fleet : caches });

@@ -47,9 +47,9 @@ describe("jobs list", () => {
     expect(await tierline(["jobs", "list", "--admin", url], { clock })).toEqual({
       exit: 0,
       err: "",
-      out: `id                                      status  caller      model   accepted    took  attempts              why
+      out: `id                                      status  caller      model   accepted    took  attempts  why
 ${id}  running   lobby  story-70b  5 min ago       -         1
-${other}   failed       -  story-70b  5 min ago  90.0 s         1  upstream_failed
+${other}   failed       -  story-70b  5 min ago  90.0 s         1  upstream_failed: It broke.
 More behind this: --after ${other}
 `,
     });

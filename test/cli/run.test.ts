@@ -118,7 +118,7 @@ seeds = ["127.0.0.1:8013"]
   test.each([
     ['runner = "local"', "jobs on this fleet"],
     [
-      'runner = "sagemaker"\nendpoint = "story"\nregion = "us-east-1"\noutput = "s3://bucket/results"',
+      'runner = "sagemaker"\nendpoint = "story"\nregion = "us-east-1"\noutput = "s3://bucket/results"\nmodels = ["story-70b"]',
       "jobs on story",
     ],
   ])("says where jobs are done with %j: %s", async (bronze, words) => {

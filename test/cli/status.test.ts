@@ -7,8 +7,8 @@ import { caches, endpointOf, fleetOf, memberOf, routerOf } from "./fleet-of.ts";
 
 const listener = fakeRouters();
 
-async function shown(fleet: unknown, columns?: number, lane?: unknown): Promise<string> {
-  const { url } = listener(routerOf(fleet, lane));
+async function shown(fleet: unknown, columns?: number): Promise<string> {
+  const { url } = listener(routerOf(fleet));
   const ran = await tierline(["status", "--admin", url], columns === undefined ? {} : { columns });
   expect([ran.exit, ran.err]).toEqual([0, ""]);
   return ran.out;
@@ -25,30 +25,30 @@ const own = endpointOf("gold-1/vllm", {
 const self = memberOf("gold-1", { endpoints: [own] });
 const accused = { by: "gold-2", why: "connect-timeout; 2 of 3 others asked could not reach it either" };
 
-const lane = { runner: "local", queued: 0, running: 0, oldest_seconds: 0, store: "ok" };
+const jobs = { runner: "local", queued: 0, running: 0, oldest_seconds: 0, store: "ok" };
 
 describe("status", () => {
   test.each([
-    [lane, "0 queued, 0 running"],
+    [jobs, "0 queued, 0 running"],
     [
-      { ...lane, queued: 1200, running: 8, oldest_seconds: 300 },
+      { ...jobs, queued: 1200, running: 8, oldest_seconds: 300 },
       "1,200 queued, 8 running, the oldest for 5 min",
     ],
     [
-      { ...lane, running: 1, oldest_seconds: 12, endpoint: { status: "InService", instances: 0 } },
+      { ...jobs, running: 1, oldest_seconds: 12, endpoint: { status: "InService", instances: 0 } },
       "0 queued, 1 running, the oldest for 12.0 s; endpoint InService, 0 instances",
     ],
     [
-      { ...lane, endpoint: { status: "unknown", why: "not authorized" } },
+      { ...jobs, endpoint: { status: "unknown", why: "not authorized" } },
       "0 queued, 0 running; endpoint unknown: not authorized",
     ],
   ])("says of an async lane such as %j: %s", async (here, words) => {
-    expect((await shown(fleetOf([self]), undefined, here)).split("\n").at(-2)).toBe(`jobs here: ${words}`);
+    expect((await shown(fleetOf([self], { jobs: here }))).split("\n").at(-2)).toBe(`jobs here: ${words}`);
   });
 
   test("names what keeps the async lane from taking jobs among what is wrong", async () => {
     const store = "The disk under the job file is full. No new jobs are taken.";
-    const out = await shown(fleetOf([self]), undefined, { ...lane, store });
+    const out = await shown(fleetOf([self], { jobs: { ...jobs, store } }));
     expect(out.split("\n").slice(0, 4)).toEqual(["gold-1 is ready. 1 host.", "", `! jobs: ${store}`, ""]);
   });
 
@@ -162,7 +162,10 @@ gold-2/vllm              ok      50 %    0/64  *120 ms  *800 ms   closed    gold
       if (index < 10) return memberOf(name, { state: "dead", accused, endpoints: [] });
       return memberOf(name, { endpoints: [endpointOf(`${name}/vllm`, { pressure })] });
     });
-    const out = await shown(fleetOf([self, ...peers]), 80, { ...lane, queued: 12, oldest_seconds: 90 });
+    const out = await shown(
+      fleetOf([self, ...peers], { jobs: { ...jobs, queued: 12, oldest_seconds: 90 } }),
+      80,
+    );
     const lines = out.trimEnd().split("\n");
     expect(lines.length).toBeLessThanOrEqual(24);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);

@@ -4,12 +4,13 @@ import { describe, expect, test } from "bun:test";
 import { problemText } from "../../src/config/problem.ts";
 import { complaints, engine, loadText } from "./load-text.ts";
 
-/** Four lines of an engine, then these five. */
+/** Four lines of an engine, then these six. */
 const sagemaker = `${engine}[tier.bronze]
 runner = "sagemaker"
 endpoint = "story-bronze"
 region = "us-east-1"
 output = "s3://bucket/results"
+models = ["story-70b"]
 `;
 const local = `${engine}[tier.bronze]\nrunner = "local"\n`;
 
@@ -20,7 +21,13 @@ const refusals: readonly (readonly [situation: string, text: string, says: reado
     [
       'tierline.toml:6:10: tier.bronze.runner is "sagemaker", but tier.bronze.endpoint is not written\n  write endpoint = "story-bronze", or what it is for you, under [tier.bronze]; or runner = "local"',
       'tierline.toml:6:10: tier.bronze.runner is "sagemaker", but tier.bronze.output is not written\n  write output = "s3://bucket/results", or what it is for you, under [tier.bronze]; or runner = "local"',
+      'tierline.toml:6:10: tier.bronze.runner is "sagemaker", but tier.bronze.models is not written\n  write models = ["story-70b"], or what it is for you, under [tier.bronze]; or runner = "local"',
     ],
+  ],
+  [
+    "SageMaker without a model by name, whatever an alias means",
+    `${sagemaker.replace(/models.*\n/, "models = []\n")}[aliases]\nteller = { tier = "bronze", model = "story-8b" }\n`,
+    ['tierline.toml:10:10: tier.bronze.models must be a list of model names, such as ["story-70b"], not []'],
   ],
   [
     "a place for nobody",
@@ -40,7 +47,7 @@ const refusals: readonly (readonly [situation: string, text: string, says: reado
     "manifests without inputs",
     `${sagemaker}manifests = "s3://bucket/manifests"\n`,
     [
-      'tierline.toml:10:13: tier.bronze.manifests is written, but tier.bronze.input is not\n  write input = "s3://bucket/inputs" under [tier.bronze]: a host that takes a job over finds its request there',
+      'tierline.toml:11:13: tier.bronze.manifests is written, but tier.bronze.input is not\n  write input = "s3://bucket/inputs" under [tier.bronze]: a host that takes a job over finds its request there',
     ],
   ],
   [
@@ -65,7 +72,7 @@ const warnings: readonly (readonly [situation: string, text: string, says: reado
   ],
   [
     "an alias to a model that the endpoint does not list",
-    `${sagemaker}models = ["story-70b"]\n[aliases]\nteller = { tier = "bronze", model = "story-8b" }\nnovel = { tier = "bronze", model = "story-70b" }\n`,
+    `${sagemaker}[aliases]\nteller = { tier = "bronze", model = "story-8b" }\nnovel = { tier = "bronze", model = "story-70b" }\n`,
     [
       "tierline.toml:12:37: the alias teller means story-8b, which tier.bronze.models does not list\n  add it there if the endpoint serves it, or correct the name",
     ],
@@ -140,8 +147,7 @@ describe("the async lane", () => {
   });
 
   test("on SageMaker has its endpoint, its places and its models", () => {
-    const more =
-      'input = "s3://bucket/inputs"\nmanifests = "s3://bucket/manifests"\nmodels = ["story-70b"]\n';
+    const more = 'input = "s3://bucket/inputs"\nmanifests = "s3://bucket/manifests"\n';
     expect(bronzeOf(`${sagemaker}${more}[jobs]\nmax_queued = 5\nretention_hours = 2\n`)).toEqual({
       runner: "sagemaker",
       endpoint: "story-bronze",

@@ -218,10 +218,22 @@ describe("who asks about the lane", () => {
     });
   });
 
-  test("where there is none: its paths are 404, and SLA async is 503", async () => {
+  test("where there is none: an order is 503 and says what to write, there are no jobs, and SLA async is 503", async () => {
     const router = ends(await startTierline());
-    const path = await fetch(`${router.url}/v1/jobs`);
-    expect([path.status, (await openAiErrorOf(path)).code]).toEqual([404, "not_found"]);
+    const order = await fetch(`${router.url}/v1/jobs`, {
+      method: "POST",
+      body: JSON.stringify({ request: { messages } }),
+    });
+    expect(order.status).toBe(503);
+    expect(await openAiErrorOf(order)).toMatchObject({
+      code: "no_endpoint",
+      message: expect.stringContaining("[tier.bronze]"),
+    });
+    expect(await (await fetch(`${router.url}/v1/jobs`)).json()).toEqual({
+      object: "list",
+      data: [],
+      has_more: false,
+    });
     const refused = await chat(router.url, { messages }, { headers: { "x-tierline-sla": "async" } });
     expect([refused.status, (await openAiErrorOf(refused)).code]).toEqual([503, "no_endpoint"]);
     expect(await (await fetch(`${router.url}/health`)).json()).not.toHaveProperty("jobs");

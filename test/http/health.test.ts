@@ -31,8 +31,7 @@ function scene(slots: number | undefined, phase: Phase = "ready", lane?: JobsHea
   lifecycle.enter(phase);
   const ask = async () => {
     const cluster = { ...alone("here"), counts: () => counts };
-    const jobsHealth = lane && { jobsHealth: () => lane };
-    const response = health({ fleet, lifecycle, clock, cluster, ...jobsHealth });
+    const response = health({ fleet, lifecycle, clock, cluster, lane: lane && { health: () => lane } });
     const text = await response.text();
     // A line of its own in a terminal.
     expect(text).toEndWith("}\n");

@@ -1,16 +1,21 @@
 // Jobs that another router of the fleet has: any router answers for any job, in the caller's name and in nobody else's.
 
 import { describe, expect, test } from "bun:test";
+import { systemClock } from "../../src/base/clock.ts";
+import { seededRandom } from "../../src/base/random.ts";
 import type { Dispatched } from "../../src/dispatch/dispatch.ts";
 import { createAuthenticate } from "../../src/http/auth.ts";
 import type { FoundJob } from "../../src/jobs/desk.ts";
+import { createClosedDesk } from "../../src/jobs/idle-desk.ts";
 import type { Job } from "../../src/jobs/job.ts";
+import { troubleOf } from "../../src/jobs/trouble.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { answer } from "../support/desk-scene.ts";
 import type { JobRouter, JobRouterOptions } from "../support/job-routers.ts";
 import { jobRouters } from "../support/job-routers.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import type { ScriptedRunner } from "../support/scripted-runner.ts";
+import { scriptedRunner } from "../support/scripted-runner.ts";
 import { until } from "../wire/reading.ts";
 
 const ends = cleanup();
@@ -159,13 +164,33 @@ describe("a job of another host", () => {
     expect(await codeOf(await asked)).toBe("503 job_owner_unreachable");
   });
 
-  test("is not asked for at a router of another secret, nor at one that has no lane: neither word is about the job", async () => {
+  test("is not asked for at a router of another secret, whose word is not about the job", async () => {
     const id = `job_gold-2_${ulid(1)}`;
     const other = pair({}, { secret: "another" });
     expect(await codeOf(await other.here.ask("GET", `/v1/jobs/${id}`))).toBe("503 job_owner_unreachable");
     expect(other.there.refused).toEqual(["wrong-key"]);
-    const bare = pair({}, { withDesk: false });
-    expect(await codeOf(await bare.here.ask("GET", `/v1/jobs/${id}`))).toBe("503 job_owner_unreachable");
+  });
+
+  test("is nobody's where its host has no lane any more", async () => {
+    const { here } = pair({}, { withLane: false });
+    expect(await codeOf(await here.ask("GET", `/v1/jobs/job_gold-2_${ulid(1)}`))).toBe("404 job_not_found");
+  });
+
+  test("is read at a host that has no lane, and at one whose job file is broken", async () => {
+    const fleet = fleetOf();
+    const bare = fleet.router("gold-1", { withLane: false });
+    const closed = createClosedDesk(troubleOf("corrupt"), {
+      member: "gold-3",
+      runner: scriptedRunner(systemClock.now),
+      models: undefined,
+      clock: systemClock,
+      random: seededRandom(1),
+    });
+    const broken = fleet.router("gold-3", { instead: closed });
+    const id = await fleet.router("gold-2").placed();
+    for (const host of [bare, broken]) expect((await host.ask("GET", `/v1/jobs/${id}`)).status).toBe(200);
+    const own = await broken.ask("GET", `/v1/jobs/job_gold-3_${ulid(1)}`);
+    expect(await codeOf(own)).toBe("503 job_store_unavailable");
   });
 
   test("is not believed of a program that only stands where the host was, and the caller's key does not get there", async () => {
@@ -401,6 +426,10 @@ describe("where S3 knows of jobs", () => {
 describe("an order whose key stands for another host's job", () => {
   const key = { "idempotency-key": "k-1" };
   const order = { request: { messages: [] } };
+  const deferred: Dispatched = {
+    kind: "defer",
+    journey: { tried: [], queuedMs: 0, engineMs: 0, because: "deferred" },
+  };
 
   /** The first host's desk says that the key is known as that job. */
   function orders(more: JobRouterOptions = {}) {
@@ -466,27 +495,50 @@ describe("an order whose key stands for another host's job", () => {
   });
 
   test("is answered in the place of an inference request as well", async () => {
-    const deferred: Dispatched = {
-      kind: "defer",
-      journey: { tried: [], queuedMs: 0, engineMs: 0, because: "deferred" },
-    };
     const { fleet, here, there, known } = orders({
       dispatch: () => Promise.resolve(deferred),
     });
-    known.id = await there.placed(lobby);
-    const chat = () =>
+    known.id = (await read(await there.ask("POST", "/v1/jobs", order, { ...lobby, ...key }))).id;
+    const chat = (more: object = {}) =>
       here.ask(
         "POST",
         "/v1/chat/completions",
-        { messages: [] },
+        { messages: [], ...more },
         { ...lobby, ...key, "x-tierline-sla": "async" },
       );
     const response = await chat();
     expect([response.status, response.headers.get("location")]).toEqual([202, `/v1/jobs/${known.id}`]);
     expect(response.headers.get("x-tierline-because")).toBe("deferred");
     expect((await read(response)).id).toBe(known.id);
+    const other = await chat({ n: 2 });
+    expect(other.headers.get("x-tierline-because")).toBe("deferred");
+    expect(await codeOf(other)).toBe("422 idempotency_mismatch");
     fleet.becomes("gold-2", "dead");
-    expect(await codeOf(await chat())).toBe("503 job_owner_unreachable");
+    const gone = await chat();
+    expect(gone.headers.get("location")).toBe(`/v1/jobs/${known.id}`);
+    expect(await codeOf(gone)).toBe("503 job_owner_unreachable");
+  });
+
+  test("is told what ails S3, in the place of an inference request as well", async () => {
+    const { fleet, here } = orders({
+      dispatch: () => Promise.resolve(deferred),
+      instead: {
+        seek: async () => ({ kind: "refused", code: "job_store_unavailable", message: "S3 is silent." }),
+      },
+    });
+    fleet.becomes("gold-2", "dead");
+    const headers = { ...lobby, ...key, "x-tierline-sla": "async" };
+    const response = await here.ask("POST", "/v1/chat/completions", { messages: [] }, headers);
+    expect((await openAiErrorOf(response)).message).toBe("S3 is silent.");
+  });
+
+  test("is not said to be nobody's by S3 where its host may have named it a moment ago", async () => {
+    const { fleet, here } = orders({
+      instead: { seek: async () => ({ kind: "refused", code: "job_not_found", message: "Not there." }) },
+    });
+    fleet.becomes("gold-2", "dead");
+    const response = await here.ask("POST", "/v1/jobs", order, { ...lobby, ...key });
+    expect(await codeOf(response)).toBe("503 job_owner_unreachable");
   });
 });
 
@@ -524,7 +576,7 @@ describe("a list", () => {
     const fleet = fleetOf();
     const here = fleet.router("gold-1");
     const [broken, stranger] = [fleet.router("gold-2"), fleet.router("gold-3", { secret: "another" })];
-    fleet.router("gold-4", { withDesk: false });
+    fleet.router("gold-4", { withLane: false });
     fleet.member("gold-0", "http://127.0.0.1:9");
     await broken.stop();
     const id = await here.placed();

@@ -1,6 +1,7 @@
 // The jobs of a host on its admin listener.
 
 import { describe, expect, test } from "bun:test";
+import { seededRandom } from "../../src/base/random.ts";
 import { createAdminApp } from "../../src/http/admin.ts";
 import type { JobsHealth } from "../../src/http/door.ts";
 import { createOperatorDesk } from "../../src/jobs/operator-desk.ts";
@@ -25,8 +26,8 @@ function host(options: DeskOptions = {}) {
   const callers = ends(deskScene(clock, options));
   const base = npcDoor(() => undefined, {}, clock);
   const { random } = base;
-  const operatorJobs = createOperatorDesk({ store: callers.store, desk: callers.desk, random });
-  const app = createAdminApp({ ...base, desk: callers.desk, operatorJobs, jobsHealth: () => health });
+  const operator = createOperatorDesk({ store: callers.store, desk: callers.desk, random });
+  const app = createAdminApp({ ...base, desk: callers.desk, lane: { operator, health: () => health } });
   return {
     ...callers,
     door: base,
@@ -125,6 +126,23 @@ describe("GET /api/jobs/ID", () => {
     const { body } = await ask("GET", `/api/jobs/job_gold-2_${ulid}`);
     expect(body).toMatchObject({ status: 404, detail: expect.stringContaining("the host gold-2:") });
   });
+
+  test("sends nobody to this host for a job that it named and has no more: S3 may know of it", async () => {
+    const { desk } = host();
+    const id = "job_gold-1_01JD0CV3QX8N4Z7B2M6R9T5KWE";
+    const lost = () => ({ kind: "elsewhere", id, member: "gold-1" }) as const;
+    const operator = createOperatorDesk({
+      store: undefined,
+      desk: { ...desk, get: lost },
+      random: seededRandom(1),
+    });
+    const door = npcDoor(() => undefined);
+    const ask = askerOf(createAdminApp({ ...door, lane: { operator, health: () => health } }));
+    expect((await ask("GET", `/api/jobs/${id}`)).body).toMatchObject({
+      status: 404,
+      detail: `This host does not have it any more; GET /v1/jobs/${id} finds it in S3.`,
+    });
+  });
 });
 
 describe("POST /api/jobs/ID/cancel", () => {
@@ -180,20 +198,24 @@ describe("POST /api/jobs/ID/retry", () => {
   });
 });
 
-describe("GET /api/lane", () => {
-  test("says how the lane stands", async () => {
-    expect((await host().ask("GET", "/api/lane")).body).toEqual({
-      runner: "sagemaker",
-      queued: 3,
-      running: 1,
-      oldest_seconds: 12,
-      store: "ok",
-      endpoint: { status: "InService", instances: 0 },
+describe("GET /api/fleet", () => {
+  test("says how the lane stands, and nothing of one that is not there", async () => {
+    expect((await host().ask("GET", "/api/fleet")).body).toMatchObject({
+      jobs: {
+        runner: "sagemaker",
+        queued: 3,
+        running: 1,
+        oldest_seconds: 12,
+        store: "ok",
+        endpoint: { status: "InService", instances: 0 },
+      },
     });
+    const ask = askerOf(createAdminApp(npcDoor(() => undefined)));
+    expect((await ask("GET", "/api/fleet")).body).not.toHaveProperty("jobs");
   });
 });
 
-test.each(["/api/jobs", "/api/jobs/job_x", "/api/lane"])(
+test.each(["/api/jobs", "/api/jobs/job_x"])(
   "without an async lane %s is 404, and says what is missing",
   async (path) => {
     const ask = askerOf(createAdminApp(npcDoor(() => undefined)));

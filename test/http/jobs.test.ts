@@ -24,11 +24,11 @@ const keys = [
 ];
 
 interface House extends DeskOptions {
-  readonly withDesk?: boolean;
+  readonly withLane?: boolean;
   readonly keyed?: boolean;
 }
 
-function house({ withDesk = true, keyed = false, ...parts }: House = {}) {
+function house({ withLane = true, keyed = false, ...parts }: House = {}) {
   const local = localScene(systemClock, { slots: 1, queueLimit: 0 });
   const lane = ends(deskScene(systemClock, parts));
   const settings = {
@@ -44,7 +44,7 @@ function house({ withDesk = true, keyed = false, ...parts }: House = {}) {
     random: base.random,
   });
   const { fleet } = local;
-  const door = { ...base, fleet, dispatch, ...(withDesk && { desk: lane.desk }) };
+  const door = { ...base, fleet, dispatch, ...(withLane && { desk: lane.desk }) };
   const listener = listen(createPublicApp(door), { hostname: "127.0.0.1", port: 0 }, door.log);
   ends({ stop: () => listener.stop(true) });
   const ask = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
@@ -148,6 +148,18 @@ describe("POST /v1/jobs", () => {
     expect(await codeOf(await each.post({ messages }, {}, { "idempotency-key": "a b" }))).toBe(
       "400 invalid_request",
     );
+  });
+
+  test("hands the request on byte for byte, and of several the last, as every parser has it", async () => {
+    const each = house();
+    const request = '{ "model":"story-70b" , "seed":12345678901234567890, "note":"\\u00e9\\/é" }';
+    const body = `{"request":{"a":1}, "request" :${request},"kind":"chat"}`;
+    const { id } = await read(await each.ask("POST", "/v1/jobs", body));
+    const toDo = each.store.toDo(id);
+    const kept = toDo.kind === "found" ? toDo.value?.request : undefined;
+    expect(Buffer.from(kept ?? []).toString()).toBe(request);
+    const escaped = await each.ask("POST", "/v1/jobs", `{"re\\u0071uest":${request}}`);
+    expect(escaped.status).toBe(202);
   });
 
   test("gives the result of the same request that was done a moment ago, unless a new one is wanted", async () => {
@@ -439,10 +451,14 @@ describe("a chat request", () => {
   });
 });
 
-test("without a desk there are no jobs, and SLA async is refused as before", async () => {
-  const { ask, post, chat: send, fill } = house({ withDesk: false });
-  expect(await codeOf(await post())).toBe("404 not_found");
-  expect(await codeOf(await ask("GET", "/v1/jobs"))).toBe("404 not_found");
+test("without a lane an order is told what to do, there are no jobs, and SLA async is refused as before", async () => {
+  const { ask, post, chat: send, fill } = house({ withLane: false });
+  const refused = await openAiErrorOf(await post());
+  expect(refused).toMatchObject({ code: "no_endpoint", message: expect.stringContaining("[tier.bronze]") });
+  expect(await read(await ask("GET", "/v1/jobs"))).toEqual({ object: "list", data: [], has_more: false });
+  const id = `job_gold-1_${"0".repeat(26)}`;
+  expect(await codeOf(await ask("GET", `/v1/jobs/${id}`))).toBe("404 job_not_found");
+  expect(await codeOf(await ask("POST", `/v1/jobs/${id}/cancel`))).toBe("404 job_not_found");
   expect(await codeOf(await send({}, { "x-tierline-sla": "async" }))).toBe("503 no_endpoint");
   fill();
   expect(await codeOf(await send({}, { prefer: "respond-async" }))).toBe("429 tier_overloaded");

@@ -6,6 +6,7 @@ import { createFleet } from "../../src/fleet/fleet.ts";
 import { alone } from "../../src/http/alone.ts";
 import { errorResponse } from "../../src/http/errors.ts";
 import { absentModel, getModel, listModels } from "../../src/http/models.ts";
+import { createDeskWithoutLane } from "../../src/jobs/idle-desk.ts";
 import { advertWith, engineThere } from "../support/adverts.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { deskScene } from "../support/desk-scene.ts";
@@ -32,7 +33,7 @@ function host(lane?: Parameters<typeof deskScene>[1]) {
     cluster: alone("h"),
     random,
     settings: () => ({ ...settings(), policy: { ...policy, aliases } }),
-    ...(lane && { desk: ends(deskScene(clock, lane)).desk }),
+    desk: lane === undefined ? createDeskWithoutLane("h") : ends(deskScene(clock, lane)).desk,
   };
   const say = (name: string, advert: Advert, state: "alive" | "dead" = "alive") =>
     fleet.setPeer({ name, boot: "1", state, advert, advertAt: clock.now() }, clock.now());

@@ -4,8 +4,8 @@ import { describe, expect, spyOn, test } from "bun:test";
 import { Departure } from "../../src/base/departure.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { FoundJob, Ordered } from "../../src/jobs/desk.ts";
-import { createClosedDesk } from "../../src/jobs/desk.ts";
 import type { DeskRefusal } from "../../src/jobs/desk-refusal.ts";
+import { createClosedDesk } from "../../src/jobs/idle-desk.ts";
 import { named } from "../../src/jobs/named.ts";
 import { troubleOf } from "../../src/jobs/trouble.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -150,7 +150,7 @@ describe("a result", () => {
   test("is given again for a minute to who asks the same, and then no longer", async () => {
     const { order, clock, id, runner } = await done();
     const again = await order({ reuse: { ...reuse, parsed: { temperature: 1, messages: body.messages } } });
-    expect(again).toMatchObject({ kind: "kept", job: { id }, result: new Uint8Array(answer) });
+    expect(again).toMatchObject({ kind: "known-result", job: { id }, result: new Uint8Array(answer) });
     await clock.advance(60_000);
     expect((await order({ reuse })).kind).toBe("accepted");
     await clock.advance(100);
@@ -174,7 +174,7 @@ describe("a result", () => {
     desk.kept.clear({});
     expect((await order({ reuse })).kind).toBe("accepted");
     await clock.advance(100);
-    expect((await order({ reuse })).kind).toBe("kept");
+    expect((await order({ reuse })).kind).toBe("known-result");
     store.sweep(clock.wallMs(), 10);
     expect((await order({ reuse })).kind).toBe("accepted");
   });
@@ -323,10 +323,7 @@ test("a desk whose store cannot be opened refuses everything with the reason", a
   const desk = createClosedDesk(troubleOf("read-only"), {
     member: "gold-1",
     runner,
-    newId: () => "",
     models: ["m"],
-    requestBytesMost: 1,
-    resultCache: { enabled: true, maxEntries: 1, maxBytes: 1, ttlMs: 1 },
     clock,
     random: seededRandom(1),
   });

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
-import { createClosedDesk } from "../../src/jobs/desk.ts";
+import { createClosedDesk } from "../../src/jobs/idle-desk.ts";
 import { createOperatorDesk } from "../../src/jobs/operator-desk.ts";
 import { troubleOf } from "../../src/jobs/trouble.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -121,10 +121,7 @@ test("an operator is told why, whatever he asks, where the store could not be op
   const desk = createClosedDesk(troubleOf("read-only"), {
     member: "gold-1",
     runner: scriptedRunner(clock.now),
-    newId: () => "",
     models: undefined,
-    requestBytesMost: 1,
-    resultCache: { enabled: false, maxEntries: 1, maxBytes: 1, ttlMs: 1 },
     clock,
     random,
   });

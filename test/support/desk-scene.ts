@@ -2,18 +2,19 @@
 
 import type { Clock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { DeskParts, JobDesk, JobOrder } from "../../src/jobs/desk.ts";
-import { createJobDesk } from "../../src/jobs/desk.ts";
+import type { JobDesk, JobOrder } from "../../src/jobs/desk.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
 import type { Lane } from "../../src/jobs/lane.ts";
 import { createLane } from "../../src/jobs/lane.ts";
+import type { LaneDesk, LaneDeskParts } from "../../src/jobs/lane-desk.ts";
+import { createLaneDesk } from "../../src/jobs/lane-desk.ts";
 import type { JobStore, StoreLimits } from "../../src/jobs/store.ts";
 import { jobPlace } from "./job-place.ts";
 import type { ScriptedRunner } from "./scripted-runner.ts";
 import { scriptedRunner } from "./scripted-runner.ts";
 
 export interface DeskScene {
-  readonly desk: JobDesk;
+  readonly desk: LaneDesk;
   readonly lane: Lane;
   readonly store: JobStore;
   readonly runner: ScriptedRunner;
@@ -23,7 +24,7 @@ export interface DeskScene {
   stop(): Promise<void>;
 }
 
-export interface DeskOptions extends Partial<DeskParts> {
+export interface DeskOptions extends Partial<LaneDeskParts> {
   readonly limits?: StoreLimits;
 }
 
@@ -47,7 +48,7 @@ export function deskScene(clock: Clock, { limits, ...parts }: DeskOptions = {}):
       };
     },
   };
-  const desk = createJobDesk({
+  const desk = createLaneDesk({
     member: "gold-1",
     store,
     lane: watched,

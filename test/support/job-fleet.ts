@@ -4,7 +4,6 @@ import type { Clock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Aws } from "../../src/jobs/aws.ts";
 import type { JobDesk, Ordered } from "../../src/jobs/desk.ts";
-import { createJobDesk } from "../../src/jobs/desk.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
 import type { Keeper } from "../../src/jobs/keeper.ts";
 import { createKeeper } from "../../src/jobs/keeper.ts";
@@ -13,6 +12,7 @@ import type { JobKeeping } from "../../src/jobs/keeping.ts";
 import { createKeeping } from "../../src/jobs/keeping.ts";
 import type { Lane } from "../../src/jobs/lane.ts";
 import { createLane } from "../../src/jobs/lane.ts";
+import { createLaneDesk } from "../../src/jobs/lane-desk.ts";
 import { createLeases } from "../../src/jobs/lease.ts";
 import type { KnownMember } from "../../src/jobs/members.ts";
 import { below } from "../../src/jobs/objects.ts";
@@ -125,7 +125,7 @@ export function jobHosts(aws: Aws, clock: Clock): JobHosts {
         random,
         tell: (event) => events.push(event),
       });
-      const desk = createJobDesk({
+      const desk = createLaneDesk({
         member: name,
         store,
         lane,

@@ -13,6 +13,7 @@ import { createPublicApp } from "../../src/http/public.ts";
 import type { JobCallLinks } from "../../src/job-calls.ts";
 import { createJobCalls } from "../../src/job-calls.ts";
 import type { JobDesk } from "../../src/jobs/desk.ts";
+import { createDeskWithoutLane } from "../../src/jobs/idle-desk.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
 import { advertWith } from "./adverts.ts";
 import type { DeskOptions, DeskScene } from "./desk-scene.ts";
@@ -39,7 +40,7 @@ export interface JobRouterOptions extends DeskOptions {
   /** By how much its clock is ahead of the others'. */
   readonly offMs?: number;
   readonly secret?: string;
-  readonly withDesk?: boolean;
+  readonly withLane?: boolean;
   /** In place of what the desk does. */
   readonly instead?: Partial<JobDesk>;
   readonly dispatch?: Door["dispatch"];
@@ -73,7 +74,7 @@ export function jobRouters(): JobRouters {
         settings,
         offMs = 0,
         secret = "secret",
-        withDesk = true,
+        withLane = true,
         instead,
         dispatch,
         ...parts
@@ -88,7 +89,7 @@ export function jobRouters(): JobRouters {
       const base = npcDoor(() => undefined, settings);
       const door: Door = {
         ...base,
-        ...(withDesk && { desk: { ...scene.desk, ...instead } }),
+        desk: withLane ? { ...scene.desk, ...instead } : createDeskWithoutLane(name),
         ...(dispatch && { dispatch }),
         askMember: calls,
         cluster: {

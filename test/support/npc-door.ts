@@ -10,6 +10,7 @@ import { createIntentAccount } from "../../src/http/intent-account.ts";
 import { createLifecycle } from "../../src/http/lifecycle.ts";
 import { createRequestAccount } from "../../src/http/request-account.ts";
 import { createArchetypes } from "../../src/intents/archetype.ts";
+import { createDeskWithoutLane } from "../../src/jobs/idle-desk.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
@@ -53,6 +54,7 @@ export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = 
   return {
     clock,
     random: seededRandom(1),
+    desk: createDeskWithoutLane("gold-1"),
     dispatch: () => Promise.reject(new Error("no intent goes this way")),
     intents: scriptedIntents(createArchetypes([guard, statue]), table),
     misanswered: () => undefined,

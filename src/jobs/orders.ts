@@ -1,0 +1,168 @@
+// How an order becomes a job: what was done moments ago is given again, a key that is known is the same job, and what is
+// new is secured, stored and only then accepted.
+
+import type { CacheControl, CacheSettings } from "../base/cache-control.ts";
+import { canonicalJson } from "../base/canonical-json.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { createTtlLru } from "../base/ttl-lru.ts";
+import type { Reuse } from "../dispatch/reuse.ts";
+import { retryAfterMs } from "../routing/admission.ts";
+import type { JobDesk, JobOrder, Ordered, SeenJob } from "./desk.ts";
+import type { DeskRefusal } from "./desk-refusal.ts";
+import { mismatch, storeRefusal, storeRetryMs } from "./desk-refusal.ts";
+import type { Job, JobKind } from "./job.ts";
+import type { JobKeeping } from "./keeping.ts";
+import type { Lane } from "./lane.ts";
+import { named } from "./named.ts";
+import type { JobRunner } from "./runner.ts";
+import { createSecuring } from "./secure.ts";
+import type { Accepted, JobStore } from "./store.ts";
+
+/** Of a kept result: a hash and an id, and what a map needs for them. */
+const keptBytes = 512;
+
+export interface OrderParts {
+  /** This host. */
+  readonly member: string;
+  readonly store: Pick<JobStore, "get">;
+  readonly lane: Pick<Lane, "accept" | "onEnd" | "typicalMs">;
+  readonly runner: Pick<JobRunner, "outputKey">;
+  readonly newId: () => string;
+  /** As `JobDesk.models`; the first is asked for where an order names none. */
+  readonly models: readonly [string, ...string[]] | undefined;
+  /** A request that is longer cannot be handed over. */
+  readonly requestBytesMost: number;
+  readonly resultCache: CacheSettings;
+  /** Undefined: a job is as durable as this host's disk. */
+  readonly keeping?: JobKeeping;
+  /** With the result, where it has one. */
+  readonly see: (job: Job) => SeenJob | DeskRefusal;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Orders {
+  readonly order: JobDesk["order"];
+  /** Which results are given again, by the keys of what was asked. */
+  readonly kept: CacheControl;
+}
+
+export function createOrders(parts: OrderParts): Orders {
+  const { member, store, lane, runner, models, keeping, see, clock, random } = parts;
+  /** Of jobs that were done moments ago; the results themselves are in the store. */
+  const kept = createTtlLru<string>(parts.resultCache, clock.now);
+
+  const secure =
+    keeping &&
+    createSecuring({
+      member,
+      store,
+      keeping,
+      outputKey: (job) => runner.outputKey(job),
+      clock,
+      random,
+    });
+
+  const as = (kind: "accepted" | "same", job: Job): Ordered => {
+    const seen = see(job);
+    return "code" in seen ? seen : { kind, ...seen };
+  };
+
+  /** The result of an order that asked the same, and was done moments ago. */
+  const again = (key: string): Ordered | undefined => {
+    const id = kept.find(key)?.value;
+    const row = id === undefined ? undefined : store.get(id);
+    // It may have been forgotten since.
+    if (row?.kind !== "found" || row.value?.state !== "done") return undefined;
+    const seen = see(row.value);
+    return "code" in seen ? undefined : { kind: "known-result", ...seen };
+  };
+
+  const keepWhenDone = (key: string, id: string): void => {
+    lane.onEnd(id, () => {
+      const ended = store.get(id);
+      if (ended.kind === "found" && ended.value?.state === "done") kept.keep(key, id, keptBytes);
+    });
+  };
+
+  const answer = (accepted: Accepted): Ordered => {
+    switch (accepted.kind) {
+      case "stored":
+        return as("accepted", accepted.job);
+      case "same":
+        return as("same", accepted.job);
+      case "mismatch":
+        return mismatch;
+      case "full":
+        return {
+          kind: "refused",
+          code: "tier_overloaded",
+          message: `${accepted.limit} jobs are waiting here, which is as many as may. Try again later, or raise jobs.max_queued.`,
+          retryAfterMs: retryAfterMs(lane.typicalMs() ?? storeRetryMs, random),
+        };
+      case "unavailable":
+        return storeRefusal(accepted.trouble.message, random);
+    }
+  };
+
+  return {
+    async order(order) {
+      const { caller, kind, modelName, ttlMs, idempotencyKey, reuse } = order;
+      if (order.request.byteLength > parts.requestBytesMost) {
+        return {
+          kind: "refused",
+          code: "request_too_large",
+          message: `The request is ${order.request.byteLength} bytes long; a job's may have ${parts.requestBytesMost}.`,
+        };
+      }
+      const model = order.model ?? models?.[0] ?? modelName ?? "bronze";
+      const key = keptKey(kind, caller, model, reuse);
+      // Who names a key of his own wants that job, and not one like it.
+      const known =
+        key === undefined || idempotencyKey !== undefined || reuse?.takesKept === false
+          ? undefined
+          : again(key);
+      if (known !== undefined) return known;
+      const idempotency =
+        idempotencyKey === undefined
+          ? undefined
+          : { caller: caller ?? null, key: idempotencyKey, bodyHash: hashOf(order) };
+      // The names that callers have for tiers mean nothing to who is behind the lane.
+      const request = models === undefined ? order.request : named(order.request, modelName, model);
+      const owner = caller ?? null;
+      const fresh = { id: parts.newId(), owner, kind, model, ttlMs, acceptedAtMs: clock.wallMs(), request };
+      let { id } = fresh;
+      if (secure !== undefined) {
+        const secured = await secure.keep(fresh, idempotency);
+        if (secured.kind !== "secured") return secured;
+        ({ id } = secured);
+      }
+      const accepted = lane.accept({ ...fresh, id }, idempotency);
+      if (accepted.kind === "stored") {
+        if (key !== undefined) keepWhenDone(key, id);
+      } else if (id === fresh.id && !("job" in accepted && accepted.job.id === id)) {
+        void secure?.giveUp(id);
+      }
+      return answer(accepted);
+    },
+
+    kept,
+  };
+}
+
+/** The caller's own bytes count: another spelling is another request. */
+const hashOf = ({ kind, ttlMs, request }: JobOrder): string =>
+  new Bun.CryptoHasher("sha256").update(`${kind} ${ttlMs}\n`).update(request).digest("hex");
+
+/** The same for orders that one result can serve: same caller, same model, same meaning. Undefined: none but its own. */
+function keptKey(
+  kind: JobKind,
+  caller: string | undefined,
+  model: string,
+  reuse: Reuse | undefined,
+): string | undefined {
+  const text = reuse && canonicalJson(reuse.parsed, "model");
+  if (text === undefined) return undefined;
+  return Bun.CryptoHasher.hash("sha256", `${JSON.stringify([kind, caller ?? null, model])}\n${text}`, "hex");
+}
