@@ -10,22 +10,22 @@ import type { JobLogEvent } from "./job-log.ts";
 import { jobLine } from "./job-log.ts";
 import type { Way, WayParts } from "./job-ways.ts";
 import { wayOf } from "./job-ways.ts";
+import { createAdoption } from "./jobs/adoption.ts";
 import type { JobDesk } from "./jobs/desk.ts";
 import { createClosedDesk } from "./jobs/idle-desk.ts";
 import { statusOf } from "./jobs/job.ts";
 import { jobFigures } from "./jobs/job-figures.ts";
 import { createJobIds } from "./jobs/job-id.ts";
-import type { Keeper } from "./jobs/keeper.ts";
-import { createKeeper } from "./jobs/keeper.ts";
 import type { Lane, LaneEvent } from "./jobs/lane.ts";
-import { createLane, laneRules } from "./jobs/lane.ts";
+import { createLane } from "./jobs/lane.ts";
 import type { LaneDeskParts } from "./jobs/lane-desk.ts";
 import { createLaneDesk } from "./jobs/lane-desk.ts";
 import type { OperatorDesk } from "./jobs/operator-desk.ts";
 import { createOperatorDesk } from "./jobs/operator-desk.ts";
+import { openJobStore } from "./jobs/sqlite-store.ts";
 import type { JobStore } from "./jobs/store.ts";
-import { openJobStore } from "./jobs/store.ts";
 import { watchStore } from "./jobs/store-watch.ts";
+import { startSweep } from "./jobs/sweep.ts";
 import type { Trouble } from "./jobs/trouble.ts";
 import { registerJobGauges } from "./telemetry/job-gauges.ts";
 import type { Registry } from "./telemetry/registry.ts";
@@ -62,146 +62,149 @@ export interface JobLane {
   stop(): Promise<void>;
 }
 
+/** What differs with whether the job file could be opened. */
+interface Opened {
+  readonly desk: JobDesk;
+  readonly kept: CacheControl | undefined;
+  readonly store: JobStore | undefined;
+  trouble(): string | undefined;
+  readonly dispatch: Dispatch;
+  start(): void;
+  stop(): Promise<void>;
+}
+
 export function createJobLane(parts: JobLaneParts): JobLane {
   const { config, member, clock, random, log, resultCache } = parts;
   const way = wayOf(config, parts);
-  const desk: Omit<LaneDeskParts, "store" | "lane"> = {
+  const deskParts: Omit<LaneDeskParts, "store" | "lane"> = {
     member,
     runner: way.runner,
     newId: createJobIds(member, clock, random),
     models: way.models,
     requestBytesMost: way.requestBytesMost,
     resultCache,
-    ...(way.outliving !== undefined && { keeping: way.outliving.keeping }),
+    ...(way.keeping !== undefined && { keeping: way.keeping }),
     clock,
     random,
   };
-  const opened = openJobStore(parts.stateDir, {
+  const file = openJobStore(parts.stateDir, {
     queuedMost: config.maxQueued,
     bytesMost: jobLaneRule.fileBytesMost,
   });
-  if (!opened.ok) {
-    log.error({ trouble: opened.trouble.kind }, opened.trouble.message);
-    return closedLane(opened.trouble, desk, way, parts);
+  if (!file.ok) log.error({ trouble: file.trouble.kind }, file.trouble.message);
+  else if (file.store.setAside !== undefined) {
+    const { setAside } = file.store;
+    log.error({ file: setAside }, "the job file was damaged: it is set aside, and an empty one begun");
   }
-  if (opened.store.setAside !== undefined) {
-    const file = opened.store.setAside;
-    log.error({ file }, "the job file was damaged: it is set aside, and an empty one begun");
-  }
-  return openLane(opened.store, desk, way, parts);
+  const { desk, kept, store, trouble, dispatch, start, stop } = file.ok
+    ? openLane(file.store, deskParts, way, parts)
+    : closedLane(file.trouble, deskParts, parts);
+  return {
+    desk,
+    kept,
+    operator: createOperatorDesk({ store, desk, random }),
+    health: () => ({
+      ...jobFigures(store, clock),
+      runner: way.runner.name,
+      storeTrouble: trouble(),
+      endpoint: way.endpoint(),
+    }),
+    dispatch,
+    start,
+    async stop() {
+      await stop();
+      way.close();
+    },
+  };
 }
 
 /** Jobs are refused with the reason; everybody else is served as ever. */
 function closedLane(
   trouble: Trouble,
   deskParts: Omit<LaneDeskParts, "store" | "lane">,
-  way: Way,
-  { dispatch, registry, clock, random }: JobLaneParts,
-): JobLane {
-  const desk = createClosedDesk(trouble, deskParts);
-  const figures = () => jobFigures(undefined, clock);
-  const counts = () => ({ recovered: 0, refusals: 0 });
-  registerJobGauges(registry, { figures, storeAvailable: () => false, counts });
+  { dispatch, registry, clock }: JobLaneParts,
+): Opened {
+  registerJobGauges(registry, {
+    figures: () => jobFigures(undefined, clock),
+    storeAvailable: () => false,
+    counts: () => ({ recovered: 0, refusals: 0 }),
+  });
   return {
-    desk,
+    desk: createClosedDesk(trouble, deskParts),
     kept: undefined,
-    operator: createOperatorDesk({ store: undefined, desk, random }),
-    health: () => ({
-      ...figures(),
-      runner: way.runner.name,
-      storeTrouble: trouble.message,
-      endpoint: way.endpoint(),
-    }),
+    store: undefined,
+    trouble: () => trouble.message,
     dispatch,
     start: () => {},
-    stop: () => Promise.resolve(way.close()),
+    stop: () => Promise.resolve(),
   };
 }
 
 function openLane(
   file: JobStore,
   deskParts: Omit<LaneDeskParts, "store" | "lane">,
-  way: Way,
-  parts: JobLaneParts,
-): JobLane {
-  const { config, clock, random, log } = parts;
+  { runner, keeping, dispatch, yields }: Way,
+  { config, member, members, mayAdopt, clock, random, log, registry }: JobLaneParts,
+): Opened {
   const { store, trouble } = watchStore(file, clock);
-  const figures = () => jobFigures(store, clock);
 
   const lines = tokenBucket(jobLaneRule.linesPerSecond, () => jobLaneRule.linesAtOnce, clock.now());
   const logged = (event: JobLogEvent): void => {
     const { level, fields, message } = jobLine(event);
     if (log.isLevelEnabled(level) && lines.withdraw(clock.now())) log[level](fields, message);
   };
-  const ends = registerJobGauges(parts.registry, {
-    figures,
+  /** Undefined: no job goes from host to host. */
+  const moved = keeping && { adopted: 0, lost: 0 };
+  const ends = registerJobGauges(registry, {
+    figures: () => jobFigures(store, clock),
     storeAvailable: () => trouble() === undefined,
-    counts() {
-      const { recovered, refusals } = lane.figures();
-      return { recovered, refusals, yields: way.yields(), adopted: keeper?.figures().adopted, lost };
-    },
+    counts: () => ({ ...lane.figures(), yields: yields(), ...moved }),
   });
-  /** Undefined: nobody can take a job from this host. */
-  let lost = way.outliving && 0;
   const tell = (event: LaneEvent): void => {
     logged(event);
-    if (event.kind === "lost" && lost !== undefined) lost += 1;
+    if (event.kind === "lost" && moved !== undefined) moved.lost += 1;
     if (event.kind !== "ended") return;
     const { state, acceptedAtMs, endedAtMs = acceptedAtMs } = event.job;
     ends.ended(statusOf(state), Math.max(0, endedAtMs - acceptedAtMs) / 1000);
   };
   const lane: Lane = createLane({
     store,
-    runner: way.runner,
+    runner,
     clock,
     random,
-    rules: { ...laneRules, retentionMs: config.retentionMs },
-    ...(way.outliving !== undefined && { closing: way.outliving.keeping.closing }),
+    ...(keeping !== undefined && { closing: keeping.closing }),
     tell,
   });
-  const keeper: Keeper | undefined = way.outliving && keeperOf(way.outliving, lane, store, logged, parts);
+  const stopSweep = startSweep({ store, clock, retentionMs: config.retentionMs, tell });
+  const adoption =
+    keeping &&
+    createAdoption({
+      keeping,
+      lane,
+      store,
+      members,
+      member,
+      mayAdopt,
+      clock,
+      random,
+      tell(event) {
+        logged({ kind: "adoption", event });
+        if (event.kind === "adopted" && moved !== undefined) moved.adopted += 1;
+      },
+    });
   const desk = createLaneDesk({ ...deskParts, store, lane });
   return {
     desk,
     kept: desk.kept,
-    operator: createOperatorDesk({ store, desk, random }),
-    health: () => ({
-      ...figures(),
-      runner: way.runner.name,
-      storeTrouble: trouble()?.message,
-      endpoint: way.endpoint(),
-    }),
-    dispatch: way.dispatch,
-    start: () => keeper?.start(),
+    store,
+    trouble: () => trouble()?.message,
+    dispatch,
+    start: () => adoption?.start(),
     async stop() {
-      keeper?.stop();
+      adoption?.stop();
+      stopSweep();
       await lane.stop();
       store.close();
-      way.close();
     },
   };
-}
-
-function keeperOf(
-  { keeping, leases }: NonNullable<Way["outliving"]>,
-  lane: Lane,
-  store: JobStore,
-  tell: (event: JobLogEvent) => void,
-  { member, members, mayAdopt, clock, random }: JobLaneParts,
-): Keeper {
-  return createKeeper({
-    leases,
-    manifests: keeping.manifests,
-    lane,
-    knows(id) {
-      const found = store.get(id);
-      return found.kind === "unavailable" || found.value !== undefined;
-    },
-    members,
-    member,
-    mayAdopt,
-    clock,
-    random,
-    tell: (event) => tell({ kind: "keeper", event }),
-  });
 }

@@ -1,11 +1,11 @@
 // What the log says of jobs: a line for each end, and for what keeps them waiting.
 
+import type { AdoptionEvent } from "./jobs/adoption-event.ts";
 import type { Job } from "./jobs/job.ts";
 import { statusOf } from "./jobs/job.ts";
-import type { KeeperEvent } from "./jobs/keeper-event.ts";
 import type { LaneEvent } from "./jobs/lane.ts";
 
-export type JobLogEvent = LaneEvent | { readonly kind: "keeper"; readonly event: KeeperEvent };
+export type JobLogEvent = LaneEvent | { readonly kind: "adoption"; readonly event: AdoptionEvent };
 
 interface Line {
   readonly level: "debug" | "info" | "warn" | "error";
@@ -35,13 +35,6 @@ export function jobLine(event: JobLogEvent): Line {
           "a job was being handed over when the router ended; it is looked for, then handed over again",
         fields: { ...fieldsOf(event.job), recoveries: event.job.recoveries },
       };
-    case "adopted":
-      // From whom, its keeper tells.
-      return {
-        level: "debug",
-        message: "a job of another host is in the job file",
-        fields: fieldsOf(event.job),
-      };
     case "lost":
       return {
         level: "warn",
@@ -58,24 +51,18 @@ export function jobLine(event: JobLogEvent): Line {
       return { level: "error", message: event.trouble.message, fields: { trouble: event.trouble.kind } };
     case "broke":
       return { level: "error", message: "a job's runner broke", fields: { job: event.id, err: event.error } };
-    case "keeper":
-      return keeperLine(event.event);
+    case "adoption":
+      return adoptionLine(event.event);
   }
 }
 
-function keeperLine(event: KeeperEvent): Line {
+function adoptionLine(event: AdoptionEvent): Line {
   switch (event.kind) {
     case "adopted":
       return {
         level: "info",
         message: "a job is taken over from a host that is gone, or has lost its disk",
         fields: { job: event.id, member: event.from },
-      };
-    case "lost":
-      return {
-        level: "debug",
-        message: "while this host was away another has taken one of its jobs over",
-        fields: { job: event.id, member: event.to },
       };
     case "lease-lapsed":
       return {

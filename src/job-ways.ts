@@ -10,9 +10,8 @@ import type { EndpointSeen } from "./jobs/endpoint-watch.ts";
 import { watchEndpoint } from "./jobs/endpoint-watch.ts";
 import type { JobKeeping } from "./jobs/keeping.ts";
 import { createKeeping } from "./jobs/keeping.ts";
-import type { Leases } from "./jobs/lease.ts";
-import { createLeases } from "./jobs/lease.ts";
 import { createLocalRunner } from "./jobs/local.ts";
+import { inputBytesMost } from "./jobs/manifests.ts";
 import type { KnownMember } from "./jobs/members.ts";
 import type { ObjectPlace } from "./jobs/objects.ts";
 import { readS3Url } from "./jobs/objects.ts";
@@ -21,7 +20,7 @@ import { createSageMakerRunner, sageMakerRule } from "./jobs/sagemaker.ts";
 import type { RoutingPolicy } from "./routing/sla.ts";
 import type { Log } from "./telemetry/log.ts";
 
-/** Of a request that goes along with the call to SageMaker: what is put into it on the way, a model's name for one. */
+/** What is put into a request on its way, a model's name for one. */
 const addedBytesMost = 1024;
 
 /** Between two lines about results that may not be seen: every look of every job would have one. */
@@ -49,7 +48,7 @@ export interface Way {
   readonly models: readonly [string, ...string[]] | undefined;
   readonly requestBytesMost: number;
   /** What makes jobs outlive this host, where that is wanted. */
-  readonly outliving?: { readonly keeping: JobKeeping; readonly leases: Leases };
+  readonly keeping?: JobKeeping;
   endpoint(): EndpointSeen | undefined;
   /** Times that a job gave way; undefined: none ever does. */
   yields(): number | undefined;
@@ -82,41 +81,29 @@ function onSageMaker(
   const manifests = config.manifests === undefined ? undefined : placeOf(config.manifests);
   const { endpoint, models } = config;
   const places = { endpoint, output: placeOf(config.output), input, inputIsThere: manifests !== undefined };
-  const runner = createSageMakerRunner(places, aws, clock);
   let hiddenAt = Number.NEGATIVE_INFINITY;
-  const look: JobRunner["look"] = async (job, signal) => {
-    const looked = await runner.look(job, signal);
-    const why = runner.hidden();
-    if (why !== undefined && clock.now() - hiddenAt >= hiddenEveryMs) {
-      hiddenAt = clock.now();
-      log.warn(
-        { why },
-        "S3 says 403: no result yet, or one that may not be read. Allow s3:ListBucket to know",
-      );
-    }
-    return looked;
+  const onHidden = (why: string): void => {
+    if (clock.now() - hiddenAt < hiddenEveryMs) return;
+    hiddenAt = clock.now();
+    log.warn({ why }, "S3 says 403: no result yet, or one that may not be read. Allow s3:ListBucket to know");
   };
-  const watch = watchEndpoint(runner.endpointStatus, clock);
+  const runner = createSageMakerRunner(places, aws, clock, onHidden);
+  const watch = watchEndpoint({
+    ask: runner.endpointStatus,
+    output: places.output,
+    clock,
+    warn: (what) => log.warn({ endpoint }, what),
+  });
+  const keeping =
+    manifests === undefined || input === undefined
+      ? undefined
+      : createKeeping({ places: { manifests, input }, member, members, objects, clock, random });
   return {
-    runner: { ...runner, look },
+    runner,
     dispatch,
     models,
-    requestBytesMost:
-      input === undefined ? sageMakerRule.inlineBytesMost - addedBytesMost : Number.POSITIVE_INFINITY,
-    ...(manifests !== undefined &&
-      input !== undefined && {
-        outliving: {
-          keeping: createKeeping({
-            places: { manifests, input },
-            member,
-            members,
-            objects,
-            clock,
-            random,
-          }),
-          leases: createLeases(manifests, member, objects, clock),
-        },
-      }),
+    requestBytesMost: requestBytesMost(input !== undefined, keeping !== undefined),
+    ...(keeping !== undefined && { keeping }),
     endpoint: watch.last,
     yields: () => undefined,
     close() {
@@ -124,6 +111,12 @@ function onSageMaker(
       aws.close();
     },
   };
+}
+
+/** Of a job's request, by what becomes of it: sent along with the call, read by SageMaker alone, or read by an adopter. */
+function requestBytesMost(hasInput: boolean, isKept: boolean): number {
+  if (!hasInput) return sageMakerRule.inlineBytesMost - addedBytesMost;
+  return isKept ? inputBytesMost - addedBytesMost : Number.POSITIVE_INFINITY;
 }
 
 /** The configuration has been checked. */

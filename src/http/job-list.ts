@@ -6,7 +6,7 @@ import { isRecord } from "../base/is-record.ts";
 import { someAtOnce } from "../base/some-at-once.ts";
 import type { JobDesk, JobsWanted } from "../jobs/desk.ts";
 import { jobStatuses } from "../jobs/job.ts";
-import { readJobId, ulidOf } from "../jobs/job-id.ts";
+import { newestFirst, readJobId } from "../jobs/job-id.ts";
 import { pageMost } from "../jobs/store.ts";
 import type { Door, JobCalls } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
@@ -108,7 +108,7 @@ function merged(pages: readonly Page[], limit: number): Page {
   for (const row of pages.flatMap((page) => page.rows)) {
     if (!rows.has(row.id) || row["ended_at"] !== undefined) rows.set(row.id, row);
   }
-  const sorted = [...rows.values()].sort((a, b) => (ulidOf(a.id) < ulidOf(b.id) ? 1 : -1));
+  const sorted = [...rows.values()].sort(newestFirst);
   // What is not on its page is older than all that is, and all of that is here.
   const hasMore = sorted.length > limit || pages.some((page) => page.hasMore);
   return { rows: sorted.slice(0, limit), hasMore };

@@ -6,7 +6,8 @@ import type { SageMakerClient } from "@aws-sdk/client-sagemaker";
 import type { SageMakerRuntimeClient } from "@aws-sdk/client-sagemaker-runtime";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
-import type { CallTrouble, ObjectPlace, Objects, PutCondition, Trouble } from "./objects.ts";
+import { nameOf, troubleIn } from "./aws-trouble.ts";
+import type { CallTrouble, ObjectPlace, Objects, PutCondition } from "./objects.ts";
 
 export const awsRule = {
   connectMs: 3_000,
@@ -22,7 +23,6 @@ export const awsRule = {
   socketsMost: 32,
   /** Between two forced renewals: the metadata service is throttled. */
   renewMs: 10_000,
-  whyMost: 300,
 } as const;
 
 export interface AsyncCall {
@@ -136,10 +136,8 @@ export function openAws(region: string, env: Environment, clock: Clock, random: 
         ask(awsRule.objectMs, signal, async ({ s3, PutObject }, abortSignal) => {
           const content = { Bucket: bucket, Key: key, Body: bytes, ContentType: "application/json" };
           try {
-            const stored = await s3.send(new PutObject({ ...content, ...conditionOf(condition) }), {
-              abortSignal,
-            });
-            return { kind: "stored", etag: stored.ETag ?? "" };
+            await s3.send(new PutObject({ ...content, ...conditionOf(condition) }), { abortSignal });
+            return { kind: "stored" };
           } catch (error) {
             const { name, status } = nameOf(error);
             // 409: another conditional write was under way. 404: what was to be replaced is gone.
@@ -308,77 +306,4 @@ async function limited<Answer>(
     stopTimer();
     outer.removeEventListener("abort", cut);
   }
-}
-
-/** By the name of the error; what is not here goes by its status. */
-const troubles: Readonly<Record<string, Trouble>> = {
-  CredentialsProviderError: "credentials",
-  TokenProviderError: "credentials",
-  ExpiredToken: "credentials",
-  ExpiredTokenException: "credentials",
-  IncompleteSignature: "credentials",
-  InvalidAccessKeyId: "credentials",
-  InvalidClientTokenId: "credentials",
-  InvalidToken: "credentials",
-  MissingAuthenticationToken: "credentials",
-  MissingAuthenticationTokenException: "credentials",
-  RequestExpired: "credentials",
-  // The clock of this machine.
-  RequestTimeTooSkewed: "credentials",
-  SignatureDoesNotMatch: "credentials",
-  InvalidSignatureException: "credentials",
-  UnrecognizedClientException: "credentials",
-  ModelNotReadyException: "throttled",
-  RequestLimitExceeded: "throttled",
-  RequestThrottled: "throttled",
-  SlowDown: "throttled",
-  Throttling: "throttled",
-  ThrottlingException: "throttled",
-  TooManyRequestsException: "throttled",
-  AbortError: "timeout",
-  RequestTimeout: "timeout",
-  TimeoutError: "timeout",
-};
-
-interface NamedError {
-  readonly name: string;
-  /** Undefined where no answer came. */
-  readonly status: number | undefined;
-}
-
-/** Rethrows what neither the SDK nor the network has thrown. */
-function troubleIn(error: unknown): CallTrouble {
-  const { name, status } = nameOf(error);
-  // The SDK calls a connection that was reset a time-out, too; its code is the truth.
-  const trouble =
-    status === undefined ? (ofSystem(error) ?? troubles[name]) : (troubles[name] ?? ofStatus(status));
-  if (trouble === undefined) throw error;
-  const message = error instanceof Error ? error.message : "";
-  const why = `${name}${status === undefined ? "" : ` (${status})`}: ${message}`.replace(/\s+/g, " ");
-  return { kind: "trouble", trouble, why: why.slice(0, awsRule.whyMost) };
-}
-
-function nameOf(error: unknown): NamedError {
-  if (!(error instanceof Error)) return { name: "", status: undefined };
-  const metadata = "$metadata" in error ? error.$metadata : undefined;
-  const said =
-    typeof metadata === "object" && metadata !== null && "httpStatusCode" in metadata
-      ? metadata.httpStatusCode
-      : undefined;
-  return { name: error.name, status: typeof said === "number" ? said : undefined };
-}
-
-/** Errors of sockets and of the resolver have a code. An answer that cannot be read has `$response`. */
-function ofSystem(error: unknown): Trouble | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const code = "code" in error ? error.code : undefined;
-  if (typeof code === "string" && code !== "ABORT_ERR") return code === "ETIMEDOUT" ? "timeout" : "network";
-  return "$response" in error ? "server" : undefined;
-}
-
-function ofStatus(status: number): Trouble {
-  if (status === 429) return "throttled";
-  if (status === 401 || status === 403) return "denied";
-  // A 2xx or 3xx that became an error is an answer that nobody can read.
-  return status >= 400 && status < 500 ? "refused" : "server";
 }

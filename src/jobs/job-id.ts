@@ -38,14 +38,25 @@ export function readJobId(id: string): { readonly member: string; readonly ulid:
   return member === undefined || ulid === undefined ? undefined : { member, ulid };
 }
 
+/**
+ * A job's trace is its own, for its caller has long had an answer: a ULID has just as many bits as a trace, and an attempt
+ * is a span.
+ */
+export const jobTraceparent = ({ id, attempt }: { readonly id: string; readonly attempt: number }): string =>
+  `00-${ulidHex(ulidOf(id))}-${attempt.toString(16).padStart(16, "0")}-01`;
+
 /** The 128 bits of a ULID, as 32 hexadecimal digits. */
-export function ulidHex(ulid: string): string {
+function ulidHex(ulid: string): string {
   let bits = 0n;
   for (const digit of ulid) bits = bits * 32n + BigInt(digits.indexOf(digit));
   return bits.toString(16).padStart(2 * diceDigits, "0");
 }
 
 export const ulidOf = (id: string): string => id.slice(-ulidLength);
+
+/** For `sort`: by age, whoever named them. */
+export const newestFirst = (one: { readonly id: string }, other: { readonly id: string }): number =>
+  ulidOf(one.id) < ulidOf(other.id) ? 1 : -1;
 
 /** False where all digits were at their end. */
 function addOne(dice: number[]): boolean {

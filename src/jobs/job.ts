@@ -1,26 +1,20 @@
 // What a job is and how it may change: a table of legal moves and the public word for every state. Pure; the rows are
-// store.ts's, the changes lane.ts's.
+// sqlite-store.ts's, the changes lane.ts's.
 
 import type { InferencePath } from "../engines/dialect.ts";
+
+/** Nothing leaves them. */
+export const endStates = ["done", "failed", "expired", "cancelled", "poisoned"] as const;
+
+export type EndState = (typeof endStates)[number];
 
 /**
  * `accepted`: durable, nobody was asked yet. `submitting`: somebody may have been asked; after a crash only the
  * runner can tell. `submitted`: somebody has it. The rest are ends.
  */
-export const jobStates = [
-  "accepted",
-  "submitting",
-  "submitted",
-  "done",
-  "failed",
-  "expired",
-  "cancelled",
-  "poisoned",
-] as const;
+export const jobStates = ["accepted", "submitting", "submitted", ...endStates] as const;
 
 export type JobState = (typeof jobStates)[number];
-
-const ends = ["failed", "expired", "cancelled", "poisoned"] as const;
 
 /**
  * Back to `accepted`: it was surely not, or not to its end, taken; one that had begun has made room, or whoever did it
@@ -28,9 +22,9 @@ const ends = ["failed", "expired", "cancelled", "poisoned"] as const;
  * `done` from `accepted`: an earlier attempt that was thought lost has left its result after all.
  */
 const moves: Readonly<Record<JobState, readonly JobState[]>> = {
-  accepted: ["submitting", "done", ...ends],
-  submitting: ["submitting", "accepted", "submitted", "done", ...ends],
-  submitted: ["submitting", "accepted", "done", ...ends],
+  accepted: ["submitting", ...endStates],
+  submitting: ["submitting", "accepted", "submitted", ...endStates],
+  submitted: ["submitting", "accepted", ...endStates],
   done: [],
   failed: [],
   expired: [],
@@ -88,9 +82,14 @@ export interface JobError {
   readonly message: string;
 }
 
+export const noResultInTime: JobError = {
+  code: "deadline_exceeded",
+  message: "Its ttl was over and no result has come.",
+};
+
 /** How a job ends, for others to read: its result is where `outputKey` says. */
 export interface JobEnd {
-  readonly state: "done" | "failed" | "expired" | "cancelled" | "poisoned";
+  readonly state: EndState;
   readonly error?: JobError;
   readonly outputKey?: string;
 }

@@ -1,4 +1,4 @@
-// What makes jobs outlive their host, as desk and lane ask for it: keys for the whole fleet, manifests, an end that is
+// What makes jobs outlive their host, as desk and lane ask for it: keys for the whole fleet, manifests, leases, an end that is
 // written into S3 before anybody sees it, and a look there for a job whose host cannot be asked.
 
 import type { Clock } from "../base/clock.ts";
@@ -8,9 +8,12 @@ import type { DeskRefusal } from "./desk-refusal.ts";
 import { notFound, storeRefusal } from "./desk-refusal.ts";
 import { openEnvelope } from "./envelope.ts";
 import type { Job, JobEnd } from "./job.ts";
+import { noResultInTime } from "./job.ts";
 import type { Claimed } from "./key-claims.ts";
 import { claimKey } from "./key-claims.ts";
 import type { Closing } from "./lane-ends.ts";
+import type { Leases } from "./lease.ts";
+import { createLeases } from "./lease.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ManifestPlaces, Manifests } from "./manifests.ts";
 import { createManifests } from "./manifests.ts";
@@ -38,6 +41,7 @@ export interface JobKeeping {
   /** An idempotency key, for the whole fleet. */
   claim(idempotency: Idempotency, id: string, signal: AbortSignal): Promise<Claimed>;
   readonly manifests: Manifests;
+  readonly leases: Leases;
   /** As the lane asks before it writes an end. Within `keepingRule.closeMostMs`; never rejects. */
   closing(job: Job, end: JobEnd, signal: AbortSignal): Promise<Closing>;
   /** Whether that host is heard of, so that it can be asked. */
@@ -80,6 +84,7 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
   return {
     claim: (idempotency, id, signal) => claimKey(places.manifests, idempotency, id, objects, signal),
     manifests,
+    leases: createLeases(places.manifests, member, objects, clock),
     isHere,
 
     async closing(job, end, signal) {
@@ -89,7 +94,7 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
       );
       if (closed.kind !== "trouble") return closed;
       const why = `The end of the job could not be written into S3 (${closed.trouble}): ${closed.why}`;
-      return { kind: "again", afterMs: 0, why };
+      return { kind: "again", about: "job", afterMs: 0, why };
     },
 
     async seek(id, caller, signal) {
@@ -114,8 +119,7 @@ function jobOf(manifest: Manifest, wallMs: number): Job {
   if (state !== "open") return { ...job, state };
   const endedAtMs = manifest.acceptedAtMs + manifest.ttlMs;
   if (wallMs <= endedAtMs + keepingRule.expiredAfterMs) return { ...job, state: "accepted" };
-  const error = { code: "deadline_exceeded", message: "Its ttl was over and no result has come." };
-  return { ...job, state: "expired", error, endedAtMs };
+  return { ...job, state: "expired", error: noResultInTime, endedAtMs };
 }
 
 const gone = ({ outputKey }: Manifest): DeskRefusal => ({

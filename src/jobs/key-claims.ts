@@ -1,5 +1,5 @@
 // Idempotency keys for the whole fleet: who first puts the key's object into S3 has it, and names the job that it stands
-// for. The keys of one host alone are store.ts's.
+// for. The keys of one host alone are sqlite-store.ts's.
 
 import { asBuffer } from "../base/as-buffer.ts";
 import { isRecord } from "../base/is-record.ts";

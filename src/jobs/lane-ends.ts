@@ -2,7 +2,7 @@
 // down, for what is written down is seen.
 
 import type { Clock } from "../base/clock.ts";
-import type { Job, JobEnd } from "./job.ts";
+import type { EndState, Job, JobEnd } from "./job.ts";
 import { isEnd } from "./job.ts";
 import type { LaneEntry } from "./lane-entry.ts";
 import { stageOf } from "./lane-entry.ts";
@@ -15,10 +15,10 @@ import type { Turns } from "./turns.ts";
 /** What became of an end at those who must know it before us. */
 export type Closing =
   /** What is written there now: ours, or an end of before (a crash came between, or a cancel was first). */
-  | { readonly kind: "closed"; readonly state: JobEnd["state"] }
+  | { readonly kind: "closed"; readonly state: EndState }
   /** Another host has the job: its row is forgotten, and nothing is shown. */
   | { readonly kind: "lost"; readonly member: string }
-  | Again;
+  | (Again & { readonly about: "job" });
 
 export type Cancelled =
   | Moved
@@ -28,8 +28,8 @@ export type Cancelled =
   | { readonly kind: "not-now"; readonly why: string };
 
 export type EndsEvent =
-  /** Another host has it now: `member`, where that is known. */
-  | { readonly kind: "lost"; readonly id: string; readonly member?: string }
+  /** Another host has it now. */
+  | { readonly kind: "lost"; readonly id: string; readonly member: string }
   | { readonly kind: "trouble"; readonly trouble: Trouble }
   /** What must not throw threw. */
   | { readonly kind: "broke"; readonly id: string; readonly error: unknown };
@@ -46,14 +46,14 @@ export interface EndsParts {
   readonly closing: CloseJob | undefined;
   readonly tell: (event: EndsEvent) => void;
   /** From then on the store may be closed. */
-  readonly left: AbortSignal;
+  readonly stopped: AbortSignal;
 }
 
 export interface Ends {
   end(entry: LaneEntry, job: Job, to: Ending): void;
-  /** Its turn, of an entry in one of the stages that are ours. */
+  /** Called on its turn, in stage close or lost. */
   leave(entry: LaneEntry): void;
-  lose(id: string): void;
+  lose(id: string, member: string): void;
   cancel(id: string): Promise<Cancelled>;
 }
 
@@ -62,7 +62,7 @@ const heldBytesMost = 64 * 1024 * 1024;
 
 const bytesOf = (end: Ending | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
 
-export function createEnds({ flow, store, turns, outlives, clock, closing, tell, left }: EndsParts): Ends {
+export function createEnds({ flow, store, turns, outlives, clock, closing, tell, stopped }: EndsParts): Ends {
   function end(entry: LaneEntry, job: Job, to: Ending): void {
     if (closing === undefined) {
       flow.move(entry, job.fence, to);
@@ -83,17 +83,14 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     turns.call<Closing>({
       what: "look",
       entry,
-      ask: async (signal) => {
-        const closed = await ask(job, wished, signal);
-        return closed.kind === "again" ? { ...closed, thisOnly: true } : closed;
-      },
+      ask: (signal) => ask(job, wished, signal),
       cameBack: (closed) => {
-        if (!entry.gone && !left.aborted) closedAs(entry, job, to, closed);
+        if (!entry.gone && !stopped.aborted) closedAs(entry, job, to, closed);
       },
     });
   }
 
-  function closedAs(entry: LaneEntry, job: Job, to: Ending, closed: Closing): void {
+  function closedAs(entry: LaneEntry, job: Job, to: Ending, closed: Closing | Again): void {
     if (closed.kind === "lost") lose(job.id, closed.member);
     else if (closed.kind === "again") {
       if (heldBytes() > heldBytesMost) letGo(entry, job);
@@ -114,17 +111,17 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
   }
 
   /** Whether it is forgotten. Where the disk refuses, an entry is seen to again. */
-  function lose(id: string, member?: string): boolean {
+  function lose(id: string, member: string): boolean {
     const entry = flow.entries.get(id);
     const forgotten = store.forget(id);
     if (forgotten.kind === "unavailable") {
       if (entry === undefined) tell({ kind: "trouble", trouble: forgotten.trouble });
-      else flow.leaveLost(entry, forgotten.trouble);
+      else flow.leaveLost(entry, member, forgotten.trouble);
       return false;
     }
     if (entry !== undefined) flow.drop(entry);
     if (forgotten.value === "forgotten") {
-      tell({ kind: "lost", id, ...(member !== undefined && { member }) });
+      tell({ kind: "lost", id, member });
       flow.wake(id);
     }
     return true;
@@ -133,10 +130,12 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
   /** Whoever may not throw and does must not take the job out of the world. */
   async function askToCancel(job: Job, ask: CloseJob): Promise<Closing> {
     try {
-      return await ask(job, { state: "cancelled" }, left);
+      return await ask(job, { state: "cancelled" }, stopped);
     } catch (error) {
       tell({ kind: "broke", id: job.id, error });
-      return { kind: "again", afterMs: 0, why: "Whoever else may have the job could not be asked." };
+      // Asking S3 who has the job broke; the log has the reason.
+      const why = "Whoever else may have the job could not be asked.";
+      return { kind: "again", about: "job", afterMs: 0, why };
     }
   }
 
@@ -153,7 +152,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
       return { kind: "not-now", why: "The job is coming to its end just now." };
     if (entry !== undefined) flow.drop(entry);
     const closed = await askToCancel(job, ask);
-    if (left.aborted) return { kind: "not-now", why: "This router is stopping." };
+    if (stopped.aborted) return { kind: "not-now", why: "This router is stopping." };
     const cancelled = cancelledAs(job, closed);
     const isOver = cancelled.kind === "moved" || (closed.kind === "lost" && lose(job.id, closed.member));
     // Its row may have changed meanwhile; whoever has its turn looks.
@@ -171,7 +170,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     end,
     leave(entry) {
       if (entry.end !== undefined && closing !== undefined) close(entry, entry.end, closing);
-      else lose(entry.id);
+      else if (entry.lostTo !== undefined) lose(entry.id, entry.lostTo);
     },
     lose,
     async cancel(id) {

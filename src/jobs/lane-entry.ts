@@ -17,13 +17,15 @@ export interface LaneEntry {
   /** It was being handed over at a crash, and may have been the cause. */
   readonly suspect: boolean;
   /** It was its turn once already. */
-  again: boolean;
+  hadTurn: boolean;
   /** That crash is not counted in its row yet. */
   crashed: boolean;
   /** In a row, by the runner or by the disk. */
   refusals: number;
   /** In stage `close`. */
   end: Ending | undefined;
+  /** In stage `lost`: who has it now. */
+  lostTo: string | undefined;
   lastLooks: number;
   /** When it was handed over, or accepted: how long to leave it depends on its age. */
   since: Instant;
@@ -46,10 +48,11 @@ export function createEntry(job: Job, clock: Clock, crashed: boolean, outlives: 
     id: job.id,
     stage: stageOf(job, outlives),
     suspect: wasCut || job.recoveries > 0,
-    again: job.attempt > 0,
+    hadTurn: job.attempt > 0,
     crashed: wasCut,
     refusals: 0,
     end: undefined,
+    lostTo: undefined,
     lastLooks: 0,
     since: acceptedAt,
     expiresAt: acceptedAt + job.ttlMs,

@@ -48,13 +48,13 @@ export interface Flow {
   enter(job: Job, crashed: boolean): void;
   /** Its call is cut, and nothing that comes of it matters. */
   drop(entry: LaneEntry): void;
-  /** As `drop`, but it is to be seen to again as one that is lost. */
-  leaveLost(entry: LaneEntry, trouble: Trouble): void;
+  /** As `drop`, but it is to be seen to again as one that is lost to that member. */
+  leaveLost(entry: LaneEntry, member: string, trouble: Trouble): void;
   /** The row of a job that is not ended. Undefined: there is none, or it cannot be read; what follows is arranged. */
   rowOf<T extends Job>(entry: LaneEntry, read: (id: string) => Found<T | undefined>): T | undefined;
   /** Undefined: it did not happen, and what is to happen instead is arranged. */
   move(entry: LaneEntry, fence: number, to: Move): Job | undefined;
-  /** The same for a change that has been tried. */
+  /** What `move` does after the write, for a write already made. */
   follow(entry: LaneEntry, moved: Moved): Job | undefined;
   /** Its row says so. */
   ended(job: Job): void;
@@ -118,7 +118,7 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
     entry.stopDue();
     entry.stopExpiry();
     entry.cut?.abort();
-    turns.leave(entry);
+    turns.remove(entry);
     entries.delete(entry.id);
   }
 
@@ -176,7 +176,7 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
   function putOff(entry: LaneEntry, afterMs: number): void {
     const own = backoffMs(againRule, entry.refusals, random);
     entry.refusals += 1;
-    entry.again = true;
+    entry.hadTurn = true;
     later(entry, Math.max(afterMs, own));
   }
 
@@ -185,9 +185,9 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
     load,
     enter,
     drop,
-    leaveLost(entry, trouble) {
+    leaveLost(entry, member, trouble) {
       drop(entry);
-      const lost: LaneEntry = { ...entry, stage: "lost", gone: false, cut: undefined };
+      const lost: LaneEntry = { ...entry, stage: "lost", lostTo: member, gone: false, cut: undefined };
       entries.set(lost.id, lost);
       inTrouble(lost, trouble);
     },
@@ -218,11 +218,11 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
       turns.line(entry);
       turns.next();
     },
-    refused(entry, { afterMs, why, madeRoom, thisOnly }) {
-      const isOldNews = madeRoom === true || (thisOnly === true && entry.refusals > 0);
+    refused(entry, { afterMs, why, about }) {
+      const isOldNews = about === "room" || (about === "job" && entry.refusals > 0);
       tell({ kind: "again", id: entry.id, why, afterMs, isOldNews });
-      if (madeRoom) {
-        entry.again = true;
+      if (about === "room") {
+        entry.hadTurn = true;
         later(entry, afterMs);
         return;
       }

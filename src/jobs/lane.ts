@@ -4,7 +4,8 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
-import type { Job } from "./job.ts";
+import type { Job, JobError } from "./job.ts";
+import { noResultInTime } from "./job.ts";
 import type { Cancelled, CloseJob, EndsEvent } from "./lane-ends.ts";
 import { createEnds } from "./lane-ends.ts";
 import type { LaneEntry } from "./lane-entry.ts";
@@ -19,18 +20,12 @@ export interface LaneRules {
   /** Hand-overs under way at once; a runner may ask for fewer by being busy. */
   readonly submitsMost: number;
   readonly looksMost: number;
-  readonly retentionMs: number;
 }
 
-export const laneRules: LaneRules = { submitsMost: 8, looksMost: 16, retentionMs: 24 * 3_600_000 };
+export const laneRules: LaneRules = { submitsMost: 8, looksMost: 16 };
 
 /** What happened, for log and metrics. */
-export type LaneEvent =
-  | FlowEvent
-  | EndsEvent
-  | { readonly kind: "submitted"; readonly job: Job }
-  /** Taken over from another host. */
-  | { readonly kind: "adopted"; readonly job: Job };
+export type LaneEvent = FlowEvent | EndsEvent | { readonly kind: "submitted"; readonly job: Job };
 
 export interface LaneParts {
   readonly store: JobStore;
@@ -48,8 +43,8 @@ export interface Lane {
   accept(job: Omit<NewJob, "outputKey">, idempotency?: Idempotency): Accepted;
   /** Takes over another host's job: past the queue limit, and looked for before it is handed over, for it may have been. */
   adopt(job: NewJob): Accepted;
-  /** Another host has it: forgets it, and wakes whoever waits for its end, who will find no row. */
-  lose(id: string): void;
+  /** That host has it: forgets it, and wakes whoever waits for its end, who will find no row. */
+  lose(id: string, member: string): void;
   /** The ids of all that have not ended. */
   unfinished(): readonly string[];
   /** An ended job is refused. Waits for `closing` where there is one. */
@@ -67,15 +62,16 @@ export interface Lane {
 }
 
 export interface LaneFigures {
-  /** Waiting for their turn, and for a while to pass. */
-  readonly waiting: number;
-  readonly submitting: number;
-  readonly looking: number;
+  /** Jobs that were being handed over, or done, at a crash. */
   readonly recovered: number;
+  /** Times that the runner put a job off. */
   readonly refusals: number;
-  /** How long the runner is left alone. */
-  readonly shutForMs: number;
 }
+
+const notBegunInTime: JobError = {
+  ...noResultInTime,
+  message: "Its ttl was over before anybody could begin it.",
+};
 
 /** A job that was being handed over at so many crashes is taken for their cause. */
 const crashesMost = 3;
@@ -86,11 +82,6 @@ const lastLooksMost = 5;
 /** After a crash: how long a call that was under way may take to show, where nothing is known of how long jobs take. */
 const graceUnknownMs = 10_000;
 const graceMostMs = 120_000;
-
-const sweepEveryMs = 60_000;
-/** Rows forgotten in one turn: with results of 1 MB this holds the loop for some milliseconds. */
-const sweepAtOnce = 10;
-const sweepAgainMs = 50;
 
 /** A runner that does not come back when its signal says so is left behind. */
 const stopMostMs = 2000;
@@ -113,10 +104,9 @@ export function createLane(parts: LaneParts): Lane {
   });
   const flow = createFlow({ store, turns, outlives, clock, random, tell, outOfTime });
   /** The store may be closed: whatever comes then is found again at the next start. */
-  const left = new AbortController();
+  const stopped = new AbortController();
   const { closing } = parts;
-  const ends = createEnds({ flow, store, turns, outlives, clock, closing, tell, left: left.signal });
-  let stopSweep = nothing;
+  const ends = createEnds({ flow, store, turns, outlives, clock, closing, tell, stopped: stopped.signal });
 
   function poll(entry: LaneEntry): void {
     entry.pollMs = pollDelayMs(clock.now() - entry.since, entry.pollMs, random);
@@ -142,7 +132,7 @@ export function createLane(parts: LaneParts): Lane {
     }
     // Its end is known already.
     if (entry.stage === "close" || entry.stage === "lost") return;
-    turns.leave(entry);
+    turns.remove(entry);
     entry.stage = "last";
     const job = flow.rowOf(entry, store.get);
     if (job === undefined) return;
@@ -161,11 +151,7 @@ export function createLane(parts: LaneParts): Lane {
   }
 
   function expire(entry: LaneEntry, job: Job): void {
-    const message =
-      job.attempt === 0
-        ? "Its ttl was over before anybody could begin it."
-        : "Its ttl was over and no result has come.";
-    const error = { code: "deadline_exceeded", message };
+    const error = job.attempt === 0 ? notBegunInTime : noResultInTime;
     ends.end(entry, job, { to: "expired", error, endedAtMs: clock.wallMs() });
   }
 
@@ -190,17 +176,17 @@ export function createLane(parts: LaneParts): Lane {
         const leftMs = Math.max(0, entry.expiresAt - clock.now());
         return runner.submit({ ...job, request: row.request, leftMs }, signal, began);
       },
-      midway: () => {
-        if (!entry.gone && !left.signal.aborted) begun(job);
+      began: () => {
+        if (!entry.gone && !stopped.signal.aborted) began(job);
       },
       cameBack: (outcome) => {
-        if (!entry.gone && !left.signal.aborted) handedOver(entry, job, outcome);
+        if (!entry.gone && !stopped.signal.aborted) handedOver(entry, job, outcome);
       },
     });
   }
 
   /** The call goes on, and its outcome counts. A row that cannot be written now stays as it is. */
-  function begun({ id, fence }: Job): void {
+  function began({ id, fence }: Job): void {
     const moved = store.move(id, fence, { to: "submitted", handedOver: { kind: "submitted" } });
     if (moved.kind === "moved") tell({ kind: "submitted", job: moved.job });
     else if (moved.kind === "unavailable") tell({ kind: "trouble", trouble: moved.trouble });
@@ -252,7 +238,7 @@ export function createLane(parts: LaneParts): Lane {
       entry,
       ask: (signal) => runner.look(job, signal),
       cameBack: (outcome) => {
-        if (!entry.gone && !left.signal.aborted) looked(entry, job, outcome);
+        if (!entry.gone && !stopped.signal.aborted) looked(entry, job, outcome);
       },
     });
   }
@@ -261,10 +247,7 @@ export function createLane(parts: LaneParts): Lane {
     if (outcome.kind === "done" || outcome.kind === "failed") end(entry, job, outcome);
     else if (entry.stage === "last") lookedLast(entry, job, outcome);
     else if (outcome.kind === "again") flow.refused(entry, outcome);
-    else if (outcome.kind === "running" && job.state === "submitting") {
-      // So the call that was cut off had arrived.
-      handedOver(entry, job, { kind: "submitted" });
-    } else if (entry.stage === "watch" || outcome.kind === "running") {
+    else if (entry.stage === "watch") {
       entry.refusals = 0;
       poll(entry);
     } else notThere(entry);
@@ -283,15 +266,7 @@ export function createLane(parts: LaneParts): Lane {
     else turns.line(entry);
   }
 
-  function sweep(): void {
-    const swept = store.sweep(clock.wallMs() - rules.retentionMs, sweepAtOnce);
-    if (swept.kind === "unavailable") tell({ kind: "trouble", trouble: swept.trouble });
-    const more = swept.kind === "found" && swept.value === sweepAtOnce;
-    stopSweep = clock.after(more ? sweepAgainMs : sweepEveryMs, sweep);
-  }
-
   flow.load();
-  sweep();
 
   return {
     accept(job, idempotency) {
@@ -301,13 +276,10 @@ export function createLane(parts: LaneParts): Lane {
     },
     adopt(job) {
       const accepted = store.adopt(job);
-      if (accepted.kind === "stored") {
-        tell({ kind: "adopted", job: accepted.job });
-        flow.enter(accepted.job, false);
-      }
+      if (accepted.kind === "stored") flow.enter(accepted.job, false);
       return accepted;
     },
-    lose: (id) => ends.lose(id),
+    lose: ends.lose,
     unfinished: () => [...flow.entries.keys()],
     cancel: ends.cancel,
     onEnd: flow.onEnd,
@@ -315,19 +287,8 @@ export function createLane(parts: LaneParts): Lane {
       const isStuck = flow.entries.size > 0 && (turns.isRefused() || runner.busyMs() !== undefined);
       return isStuck ? undefined : flow.typicalMs();
     },
-    figures() {
-      const { submit, look } = turns.underWay();
-      return {
-        waiting: flow.entries.size - submit - look,
-        submitting: submit,
-        looking: look,
-        recovered: flow.recovered(),
-        refusals: flow.refusals(),
-        shutForMs: turns.shutForMs(),
-      };
-    },
+    figures: () => ({ recovered: flow.recovered(), refusals: flow.refusals() }),
     async stop() {
-      stopSweep();
       const calls = turns.stop();
       flow.stop();
       let stopWaiting = nothing;
@@ -336,7 +297,7 @@ export function createLane(parts: LaneParts): Lane {
       });
       await Promise.race([calls, longEnough]);
       stopWaiting();
-      left.abort();
+      stopped.abort();
     },
   };
 }

@@ -18,9 +18,11 @@ import type { Fleet } from "../fleet/fleet.ts";
 import { route } from "../routing/route.ts";
 import type { RoutingPolicy } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
-import type { JobKind, JobToDo } from "./job.ts";
-import { ulidHex, ulidOf } from "./job-id.ts";
+import type { JobToDo } from "./job.ts";
+import { pathOf } from "./job.ts";
+import { jobTraceparent } from "./job-id.ts";
 import type { Again, Ended, HandedJob, JobRunner, Submitted } from "./runner.ts";
+import { failed } from "./runner.ts";
 import { spareIn, spareRule, yieldAt } from "./spare.ts";
 import { unstreamed } from "./unstreamed.ts";
 
@@ -40,8 +42,6 @@ export const localRule = {
 export interface LocalRunner extends JobRunner {
   /** Dispatch for everybody else: jobs leave before a request looks for a slot, so that it finds one. */
   playersFirst(dispatch: Dispatch): Dispatch;
-  /** Jobs that run now. */
-  running(): number;
   /** Times that a job made room. */
   yields(): number;
 }
@@ -64,11 +64,6 @@ interface Run {
   readonly over: Promise<void>;
 }
 
-const paths = { chat: "/v1/chat/completions", completion: "/v1/completions" } as const satisfies Record<
-  JobKind,
-  string
->;
-
 export function createLocalRunner({ dispatch, fleet, policy, clock, random }: LocalParts): LocalRunner {
   /** The newest last: it has the least to lose. As many as the lane hands over at once. */
   const runs = new Set<Run>();
@@ -83,8 +78,8 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     const leaving: Run[] = [];
     for (const [endpoint, own] of Map.groupBy(runs, ({ at }) => at)) {
       if (endpoint === undefined) continue;
-      const { jobs } = yieldAt(endpoint, own.length, arrives(endpoint) ? 1 : 0, now);
-      leaving.push(...own.slice(own.length - jobs));
+      const many = yieldAt(endpoint, own.length, arrives(endpoint) ? 1 : 0, now);
+      leaving.push(...own.slice(own.length - many));
     }
     for (const run of leaving) {
       run.yielded = true;
@@ -95,7 +90,7 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     return leaving;
   };
 
-  /** The tiers where the request would rather be than where it would go now: a full engine of its own host is in its way. */
+  /** Tiers this request prefers to the one it would get now. A full engine there is full of jobs, which must go. */
   const missed = (request: InferenceRequest): readonly Tier[] => {
     const tiers = request.ladder.map(({ tier }) => tier);
     const decision = route(request, fleet, [], clock.now(), random);
@@ -115,7 +110,7 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     if (times < localRule.failuresMost) {
       failures.set(job.id, times);
       // The engine's breaker knows when it is the engine: then it gets no more of them.
-      return { kind: "again", afterMs: localRule.failedMs, why, thisOnly: true };
+      return { kind: "again", afterMs: localRule.failedMs, why, about: "job" };
     }
     failures.delete(job.id);
     return failed(`It failed ${times} times. ${why}`);
@@ -134,8 +129,8 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
           );
         }
         if (done.status !== 200) return failed(refusedWith(done.status, body));
-        if (!isWholeAnswer(paths[job.kind], body)) {
-          return failedThere(job, "The engine's answer was none, or broken off.");
+        if (!isWholeAnswer(pathOf[job.kind], body)) {
+          return failedThere(job, "The engine answered 200 with no completion, or half of one.");
         }
         failures.delete(job.id);
         return { kind: "done", result: body };
@@ -146,9 +141,9 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
         // Others may want another model or another tier: whether nobody has room at all is for `busyMs` to say.
         return {
           kind: "again",
+          about: "job",
           afterMs: done.retryAfterMs ?? localRule.busyMs,
           why: done.message,
-          thisOnly: true,
         };
       case "gone":
         return leftBecause(run);
@@ -161,7 +156,7 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     name: "local",
     outlives: false,
     marginMs: 0,
-    busyMs: () => (spareIn(fleet, clock.now()).jobs > 0 ? undefined : localRule.busyMs),
+    busyMs: () => (spareIn(fleet, clock.now()) > 0 ? undefined : localRule.busyMs),
     outputKey: ({ id }) => `local/${id}`,
 
     async submit(job, signal, began) {
@@ -200,19 +195,16 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
       // A slot is free when its call is over, which takes some turns of the queue of promises and no time.
       return Promise.all(leaving.map(({ over }) => over)).then(() => onward(request, callerLeft));
     },
-    running: () => runs.size,
     yields: () => yields,
   };
 }
 
 const leftBecause = ({ yielded }: Run): Again => ({
   kind: "again",
+  about: yielded ? "room" : "job",
   afterMs: yielded ? localRule.busyMs : 0,
   why: yielded ? "It made room for others." : "It was cut short.",
-  madeRoom: yielded,
 });
-
-const failed = (message: string): Ended => ({ kind: "failed", error: { code: "upstream_failed", message } });
 
 function refusedWith(status: number, body: Uint8Array): string {
   const said = readErrorBody(status, Buffer.from(body).toString("utf8"))?.message;
@@ -258,17 +250,16 @@ function requestFor(
   const modelName = typeof given === "string" ? given : undefined;
   const asked = resolveAsked(policy, "interactive", modelName === "" ? undefined : modelName);
   const now = clock.now();
-  const trace = ulidHex(ulidOf(job.id));
   return {
     id: job.id,
-    path: paths[job.kind],
+    path: pathOf[job.kind],
     caller: job.owner ?? undefined,
     body,
     modelName,
     hasPriority: false,
     headers: [
       ["x-request-id", job.id],
-      ["traceparent", `00-${trace}-${job.attempt.toString(16).padStart(16, "0")}-01`],
+      ["traceparent", jobTraceparent(job)],
       ["accept-encoding", "identity"],
       ["content-type", "application/json"],
     ],

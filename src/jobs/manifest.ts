@@ -4,9 +4,10 @@
 import { asBuffer } from "../base/as-buffer.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
-import type { JobEnd, JobError, JobKind } from "./job.ts";
+import type { EndState, JobError, JobKind } from "./job.ts";
+import { endStates, isJobKind } from "./job.ts";
 
-export type ManifestState = "open" | JobEnd["state"];
+export type ManifestState = "open" | EndState;
 
 /** A job is worked on so long after its acceptance and no longer: the longest ttl, the last look, and clocks that differ. */
 export const manifestReachMs = 6 * 3_600_000 + 10 * 60_000;
@@ -49,17 +50,9 @@ export const wireOf = (manifest: Manifest) => ({
   ...(manifest.endedAtMs !== undefined && { ended_at_ms: manifest.endedAtMs }),
 });
 
-const states: ReadonlySet<unknown> = new Set([
-  "open",
-  "done",
-  "failed",
-  "expired",
-  "cancelled",
-  "poisoned",
-] satisfies ManifestState[]);
+const states: ReadonlySet<unknown> = new Set<ManifestState>(["open", ...endStates]);
 
 const isState = (value: unknown): value is ManifestState => states.has(value);
-const isKind = (value: unknown): value is JobKind => value === "chat" || value === "completion";
 
 /** Undefined for anything that this version did not write or a later one writes otherwise. */
 export function readManifest(bytes: Uint8Array): Manifest | undefined {
@@ -74,7 +67,7 @@ export function readManifest(bytes: Uint8Array): Manifest | undefined {
     typeof fence === "number" &&
     isState(state) &&
     (owner === null || typeof owner === "string") &&
-    isKind(kind) &&
+    isJobKind(kind) &&
     typeof model === "string" &&
     typeof ttlMs === "number" &&
     typeof acceptedAtMs === "number" &&

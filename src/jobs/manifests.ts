@@ -3,7 +3,7 @@
 // S3 only as `Objects`; when to adopt is its caller's.
 
 import type { Clock } from "../base/clock.ts";
-import type { JobEnd } from "./job.ts";
+import type { EndState, JobEnd } from "./job.ts";
 import { readJobId, timeText, ulidOf } from "./job-id.ts";
 import { inputPlace, plainName } from "./job-places.ts";
 import { listNames } from "./list-names.ts";
@@ -17,16 +17,14 @@ import { unstreamed } from "./unstreamed.ts";
 /** Ids and names: ten times what a manifest takes. */
 const manifestBytesMost = 16 * 1024;
 
-/** More than any request: `limits.body_bytes` is 4 MB by default. */
-const inputBytesMost = 64 * 1024 * 1024;
+/** Whoever adopts a job reads its input whole. */
+export const inputBytesMost = 64 * 1024 * 1024;
 
 /** Two conditional writes at one time may both be sent back; then again. */
 const closeTriesMost = 3;
 
 /** `lost`: the host that has it is another. `missing`: there is no manifest. */
 export type Lost = { readonly kind: "lost"; readonly member: string } | { readonly kind: "missing" };
-
-export type Kept = { readonly kind: "kept" } | CallTrouble;
 
 export type Seen =
   | { readonly kind: "found"; readonly manifest: Manifest; readonly etag: string }
@@ -41,13 +39,16 @@ export type Taken =
 
 export type Closed =
   /** The end that is written there now: the wished one, or one of before. */
-  | { readonly kind: "closed"; readonly state: JobEnd["state"] }
+  | { readonly kind: "closed"; readonly state: EndState }
   | { readonly kind: "lost"; readonly member: string }
   | CallTrouble;
 
 export interface Manifests {
-  /** Input, then manifest. Only then may the job be accepted. Once more with the same job changes nothing. */
-  keep(job: NewJob, signal: AbortSignal): Promise<Kept>;
+  /**
+   * Input, then manifest; undefined: both are there, and only then may the job be accepted. Once more with the same job
+   * changes nothing. Of many hosts that keep a job of one id, one has it.
+   */
+  keep(job: NewJob, signal: AbortSignal): Promise<CallTrouble | undefined>;
   read(id: string, signal: AbortSignal): Promise<Seen>;
   /**
    * Before an end is shown to anybody: a host that has lost the job learns it here, and must forget it. Where there is no
@@ -112,11 +113,13 @@ export function createManifests(
       const { request: _bytes, ...named } = job;
       const manifest: Manifest = { ...named, member, fence: 1, state: "open", input: s3Url(input) };
       const written = await put(manifestPlace(job.id), wireOf(manifest), "absent", signal);
+      if (written.kind === "stored") return undefined;
       if (written.kind === "trouble") return written;
       // Overtaken: by ourselves, when the answer to the first time was lost, or by who had named the job and lives after all.
-      const seen = written.kind === "overtaken" ? await read(job.id, signal) : undefined;
-      if (seen?.kind !== "found" || seen.manifest.member === member) return { kind: "kept" };
-      return { kind: "trouble", trouble: "server", why: `${seen.manifest.member} has the job by now.` };
+      const seen = await read(job.id, signal);
+      if (seen.kind === "trouble") return seen;
+      if (seen.kind === "found" && seen.manifest.member === member) return undefined;
+      return { kind: "trouble", trouble: "server", why: "Another host takes the job just now." };
     },
 
     read,

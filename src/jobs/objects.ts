@@ -33,7 +33,7 @@ export type ObjectRead =
   | CallTrouble;
 
 export type ObjectWritten =
-  | { readonly kind: "stored"; readonly etag: string }
+  | { readonly kind: "stored" }
   /** The condition did not hold: somebody was before us. */
   | { readonly kind: "overtaken" }
   | CallTrouble;
@@ -43,7 +43,7 @@ export type ObjectsListed =
   | CallTrouble;
 
 /** `denied`: who we are is known, and may not. `refused`: any other 4xx. `cut`: the caller's signal. */
-export type Trouble =
+export type CallFault =
   | "throttled"
   | "server"
   | "denied"
@@ -55,7 +55,7 @@ export type Trouble =
 
 export interface CallTrouble {
   readonly kind: "trouble";
-  readonly trouble: Trouble;
+  readonly trouble: CallFault;
   /** For people: the service's own words, cut to a line. */
   readonly why: string;
 }

@@ -31,15 +31,21 @@ export interface Again {
   readonly kind: "again";
   readonly afterMs: number;
   readonly why: string;
-  /** It was taken and given back for others: the runner takes jobs, and this one comes again after `afterMs`, not ever later. */
-  readonly madeRoom?: boolean;
-  /** It says something about this job and nothing about the runner: the others need not wait. */
-  readonly thisOnly?: true;
+  /**
+   * What it says something about. `runner`: the others wait as well. `job`: the others need not wait. `room`: it was taken
+   * and given back for others: the runner takes jobs, and this one comes again after `afterMs`, not ever later.
+   */
+  readonly about: "runner" | "job" | "room";
 }
 
 export type Ended =
   | { readonly kind: "done"; readonly result: Uint8Array }
   | { readonly kind: "failed"; readonly error: JobError };
+
+export const failed = (message: string, code = "upstream_failed"): Ended => ({
+  kind: "failed",
+  error: { code, message },
+});
 
 /** What is to be stored with the move to `submitted`. `outputKey`: where the result will be after all, if not as asked. */
 export interface HandedOver {
@@ -51,5 +57,5 @@ export interface HandedOver {
 
 export type Submitted = HandedOver | Ended | Again;
 
-/** `running`: it is surely there. `absent`: no end of it is there, whether or not it was ever handed over. */
-export type Looked = { readonly kind: "running" } | { readonly kind: "absent" } | Ended | Again;
+/** `absent`: no end of it is there, whether or not it was ever handed over. */
+export type Looked = { readonly kind: "absent" } | Ended | Again;

@@ -4,12 +4,13 @@
 import type { Clock, Instant } from "../base/clock.ts";
 import type { AsyncCall, Aws, EndpointAnswer } from "./aws.ts";
 import { openEnvelope, shown } from "./envelope.ts";
-import type { Job, JobError, JobToDo } from "./job.ts";
-import { ulidHex, ulidOf } from "./job-id.ts";
+import type { Job, JobToDo } from "./job.ts";
+import { jobTraceparent, ulidOf } from "./job-id.ts";
 import { inputPlace, jobFolder, outputFile, outputPlace } from "./job-places.ts";
-import type { CallTrouble, ObjectPlace, ObjectRead, Trouble } from "./objects.ts";
+import type { CallFault, CallTrouble, ObjectPlace, ObjectRead } from "./objects.ts";
 import { readS3Url, s3Url } from "./objects.ts";
 import type { Again, Ended, HandedJob, JobRunner, Looked, Submitted } from "./runner.ts";
+import { failed } from "./runner.ts";
 import { unstreamed } from "./unstreamed.ts";
 
 export const sageMakerRule = {
@@ -40,12 +41,10 @@ export interface SageMakerPlaces {
 export interface SageMakerRunner extends JobRunner {
   /** What AWS says of the endpoint, half a minute old at most. Zero instances is normal. */
   endpointStatus(signal: AbortSignal): Promise<EndpointAnswer>;
-  /** Why results may stay unseen although they are there; undefined: nothing speaks for it. */
-  hidden(): string | undefined;
 }
 
 /** How long to leave it, at least. The lane's own back-off comes on top. `cut`: whoever cut it short knows. */
-const againMs: Readonly<Record<Trouble, number>> = {
+const againMs: Readonly<Record<CallFault, number>> = {
   throttled: 1_000,
   server: 1_000,
   network: 1_000,
@@ -57,18 +56,19 @@ const againMs: Readonly<Record<Trouble, number>> = {
   cut: 0,
 };
 
-export function createSageMakerRunner(places: SageMakerPlaces, aws: Aws, clock: Clock): SageMakerRunner {
-  let hidden: string | undefined;
+/** `onHidden`: told at each look why a result may stay unseen although it is there. */
+export function createSageMakerRunner(
+  places: SageMakerPlaces,
+  aws: Aws,
+  clock: Clock,
+  onHidden: (why: string) => void,
+): SageMakerRunner {
   let status: { readonly until: Instant; readonly answer: Promise<EndpointAnswer> } | undefined;
 
   const read = async (place: ObjectPlace, bytesMost: number, signal: AbortSignal): Promise<ObjectRead> => {
-    if (await aws.objects.isSurelyMissing(place, signal)) {
-      hidden = undefined;
-      return { kind: "missing" };
-    }
+    if (await aws.objects.isSurelyMissing(place, signal)) return { kind: "missing" };
     const found = await aws.objects.get(place, bytesMost, signal);
-    if (found.kind === "hidden") hidden = found.why;
-    if (found.kind === "missing" || found.kind === "found") hidden = undefined;
+    if (found.kind === "hidden") onHidden(found.why);
     return found;
   };
 
@@ -86,7 +86,7 @@ export function createSageMakerRunner(places: SageMakerPlaces, aws: Aws, clock: 
     if (put.kind === "trouble") {
       const tried = again(put, "The input could not be put into S3");
       // Something about these bytes: those of the others may do.
-      return put.trouble === "refused" ? { ...tried, thisOnly: true } : tried;
+      return put.trouble === "refused" ? { ...tried, about: "job" } : tried;
     }
     return { location: s3Url(place) };
   };
@@ -137,7 +137,6 @@ export function createSageMakerRunner(places: SageMakerPlaces, aws: Aws, clock: 
       if (answer.kind === "trouble" && status === asked) status = undefined;
       return answer;
     },
-    hidden: () => hidden,
   };
 }
 
@@ -150,7 +149,7 @@ function callOf(endpoint: string, job: HandedJob, input: AsyncCall["input"]): As
     endpoint,
     input,
     inferenceId: inferenceId(job),
-    customAttributes: `traceparent=${traceparent(job)},tier=bronze`,
+    customAttributes: `traceparent=${jobTraceparent(job)},tier=bronze`,
     outputPath: jobFolder(job),
     filename: outputFile(job),
     requestTtlSeconds: within(leftSeconds, queueSeconds),
@@ -163,29 +162,18 @@ const within = (
   { least, most }: { readonly least: number; readonly most: number },
 ): number => Math.min(most, Math.max(least, seconds));
 
-/** A job's trace is its own, for its caller has long had an answer: a ULID has just as many bits, and an attempt is a span. */
-function traceparent(job: Job): string {
-  const trace = ulidHex(ulidOf(job.id));
-  return `00-${trace}-${job.attempt.toString(16).padStart(16, "0")}-01`;
-}
-
 /** A 4xx is the job's end, but for those that say something about the account or the endpoint and not about the job. */
 function refusedOrAgain(call: CallTrouble): Submitted {
   const isGone = /endpoint\b.*\bnot found|could not find endpoint/i.test(call.why);
-  if (call.trouble === "refused" && !isGone)
-    return failed(`SageMaker refused the job. ${call.why}`, "upstream_failed");
+  if (call.trouble === "refused" && !isGone) return failed(`SageMaker refused the job. ${call.why}`);
   return again(call, "SageMaker did not take the job");
 }
 
 const again = ({ trouble, why }: CallTrouble, what: string): Again => ({
   kind: "again",
+  about: "runner",
   afterMs: againMs[trouble],
   why: `${what} (${trouble}): ${why}`,
-});
-
-const failed = (message: string, code: JobError["code"]): Ended => ({
-  kind: "failed",
-  error: { code, message },
 });
 
 const tooLong = (bytes: number): Ended =>
@@ -199,13 +187,10 @@ function resultOf(found: Exclude<ObjectRead, { kind: "missing" | "hidden" }>, jo
     case "found": {
       const opened = openEnvelope(found.bytes, job);
       if (opened.ok) return { kind: "done", result: opened.result };
-      return failed(`There is an answer, but ${opened.why}`, "upstream_failed");
+      return failed(`There is an answer, but ${opened.why}`);
     }
     case "too-large":
-      return failed(
-        `The answer is ${found.bytes} bytes long; ${sageMakerRule.resultBytesMost} are kept.`,
-        "upstream_failed",
-      );
+      return failed(`The answer is ${found.bytes} bytes long; ${sageMakerRule.resultBytesMost} are kept.`);
     case "trouble":
       return again(found, "The result could not be looked for");
   }
@@ -214,9 +199,9 @@ function resultOf(found: Exclude<ObjectRead, { kind: "missing" | "hidden" }>, jo
 function failureOf(found: ObjectRead): Looked {
   switch (found.kind) {
     case "found":
-      return failed(`The model failed on SageMaker: ${shown(found.bytes)}`, "upstream_failed");
+      return failed(`The model failed on SageMaker: ${shown(found.bytes)}`);
     case "too-large":
-      return failed("The model failed on SageMaker, at length: see the failure object.", "upstream_failed");
+      return failed("The model failed on SageMaker, at length: see the failure object.");
     case "trouble":
       return again(found, "The failure could not be looked for");
     default:

@@ -73,8 +73,9 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
         if (before !== "unknown") return before;
       }
     }
-    const kept = await manifests.keep({ ...job, id, outputKey: outputKey({ ...job, id }) }, signal);
-    return kept.kind === "trouble" ? notSecured(kept.why) : { kind: "secured", id };
+    // A key keeps its id whoever keeps the job, so that the manifest of that id, put once, is what makes it one job.
+    const trouble = await manifests.keep({ ...job, id, outputKey: outputKey({ ...job, id }) }, signal);
+    return trouble === undefined ? { kind: "secured", id } : notSecured(trouble.why);
   };
 
   return {

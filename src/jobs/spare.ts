@@ -12,49 +12,31 @@ export const spareRule = {
   pressureMost: 0.9,
 } as const;
 
-export interface Spare {
-  readonly jobs: number;
-  readonly because: "idle" | "pressed" | "waiting" | "no-endpoint";
-}
-
-/** The best that an endpoint has to say counts. Jobs that run are part of the load. */
-export function spareIn(fleet: FleetView, now: Instant): Spare {
+/** Jobs that may begin. Those that run are part of the load. */
+export function spareIn(fleet: FleetView, now: Instant): number {
   let jobs = 0;
-  let because: Spare["because"] = "no-endpoint";
-  for (const endpoint of fleet.endpoints) {
-    if (!available(endpoint, now)) continue;
-    const at = spareAt(endpoint, now);
-    jobs += at.jobs;
-    if (jobs > 0) because = "idle";
-    else if (because !== "pressed") because = at.because;
-  }
-  return { jobs, because };
+  for (const endpoint of fleet.endpoints) if (available(endpoint, now)) jobs += spareAt(endpoint, now);
+  return jobs;
 }
 
-function spareAt(endpoint: EndpointView, now: Instant): Spare {
-  if (endpoint.waiting > 0) return { jobs: 0, because: "waiting" };
+function spareAt(endpoint: EndpointView, now: Instant): number {
+  if (endpoint.waiting > 0) return 0;
   const left = spareRule.pressureBelow - endpoint.pressure(now);
-  if (left <= 0) return { jobs: 0, because: "pressed" };
+  if (left <= 0) return 0;
   // Of one slot a half is none, and yet it is idle.
   const slots = Math.max(1, Math.floor(left * endpoint.spec.slots));
-  const free = Math.min(slots, freeSlots(endpoint, now));
-  return free > 0 ? { jobs: free, because: "idle" } : { jobs: 0, because: "pressed" };
-}
-
-export interface Yield {
-  readonly jobs: number;
-  readonly because: "slots" | "pressed";
+  return Math.min(slots, freeSlots(endpoint, now));
 }
 
 /**
  * Of `own` jobs at an endpoint, those that must leave it now. `arriving`: players who are about to ask it for a slot, and
  * would find none.
  */
-export function yieldAt(endpoint: EndpointView, own: number, arriving: number, now: Instant): Yield {
+export function yieldAt(endpoint: EndpointView, own: number, arriving: number, now: Instant): number {
   const others = endpoint.pressure(now) - own / endpoint.spec.slots;
-  if (others >= spareRule.pressureMost) return { jobs: own, because: "pressed" };
+  if (others >= spareRule.pressureMost) return own;
   const lacking = endpoint.waiting + arriving - freeSlots(endpoint, now);
-  return { jobs: Math.max(0, Math.min(own, lacking)), because: "slots" };
+  return Math.max(0, Math.min(own, lacking));
 }
 
 const freeSlots = ({ inflight, spec, peer }: EndpointView, now: Instant): number =>

@@ -4,7 +4,7 @@
 export interface Waiting {
   readonly suspect: boolean;
   /** It was its turn once already. */
-  readonly again: boolean;
+  readonly hadTurn: boolean;
 }
 
 export interface StartQueue<W extends Waiting> {
@@ -22,7 +22,7 @@ export function createStartQueue<W extends Waiting>(): StartQueue<W> {
   const before = new Set<W>();
   // Added in the order of acceptance, at the start as well, and a Set keeps it.
   const fresh = new Set<W>();
-  const lineOf = (waiting: W) => (waiting.suspect ? suspects : waiting.again ? before : fresh);
+  const lineOf = (waiting: W) => (waiting.suspect ? suspects : waiting.hadTurn ? before : fresh);
 
   return {
     add(waiting) {

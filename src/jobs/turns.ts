@@ -32,8 +32,8 @@ export interface Call<T extends Outcome> {
   readonly what: "submit" | "look";
   readonly entry: LaneEntry;
   readonly ask: (signal: AbortSignal, began: () => void) => Promise<T>;
-  /** Has a turn of its own soon after the first `began`, unless the call has come back by then. */
-  readonly midway?: () => void;
+  /** Has a turn of its own soon after `ask` has first said so, unless the call has come back by then. */
+  readonly began?: () => void;
   readonly cameBack: (outcome: T | Again) => void;
 }
 
@@ -41,14 +41,12 @@ export interface Turns {
   /** Takes its place in the line of its stage. */
   line(entry: LaneEntry): void;
   /** Gives its place up. */
-  leave(entry: LaneEntry): void;
+  remove(entry: LaneEntry): void;
   /** Gives turns to whom it can, as soon as the loop has had its rest. */
   next(): void;
   /** Nobody is handed over for a while. */
   shut(): void;
   call<T extends Outcome>(call: Call<T>): void;
-  underWay(): { readonly submit: number; readonly look: number };
-  shutForMs(): number;
   /** The runner, or where results are, has refused the last that was asked of it. */
   isRefused(): boolean;
   /** No more turns. Resolves when all calls have come back. */
@@ -59,12 +57,13 @@ export interface Turns {
 const busyLeastMs = 50;
 const busyMostMs = 5000;
 
-/** Most of what comes back is that a result is not there yet, and costs next to nothing. */
-const turnMs = 1;
 /** A turn is followed by so many times what it took: at most a third of the loop is the lane's. */
 const restShare = 2;
 /** A machine that stood still for a minute does not owe two. */
 const restMostMs = 100;
+
+/** Most of what comes back is that a result is not there yet, and costs next to nothing. */
+const turnMs = 1;
 
 const nothing = () => {};
 
@@ -80,7 +79,7 @@ export function createTurns(parts: TurnsParts): Turns {
   };
   const underWay = { submit: 0, look: 0 };
   const calls = new Set<Promise<void>>();
-  /** What calls have brought back, or have begun: still under way, so never more than twice as many as may be. */
+  /** At most two per call: begun, and come back. */
   const finished: (() => void)[] = [];
   let suspects = 0;
   let stopped = false;
@@ -102,18 +101,18 @@ export function createTurns(parts: TurnsParts): Turns {
    * want the loop, most of this writes to the disk, and a result may be a megabyte.
    */
   function turn(): void {
+    const startedAt = clock.now();
     wakeAt = Number.POSITIVE_INFINITY;
-    const began = clock.now();
     for (const entry of looks) {
       if (underWay.look >= gates.look.width()) break;
       looks.delete(entry);
       look(entry);
     }
     do finished.shift()?.();
-    while (finished.length > 0 && clock.now() - began < turnMs);
+    while (finished.length > 0 && clock.now() - startedAt < turnMs);
     const waitMs = startNext();
     const now = clock.now();
-    restUntil = now + Math.min(restMostMs, (now - began) * restShare);
+    restUntil = now + Math.min(restMostMs, (now - startedAt) * restShare);
     if (looks.size > 0 && gates.look.shutForMs() > 0) wakeIn(gates.look.shutForMs());
     if (waitMs !== undefined) wakeIn(waitMs);
     if (finished.length > 0) wakeIn(0);
@@ -138,7 +137,7 @@ export function createTurns(parts: TurnsParts): Turns {
       return await ask();
     } catch (error) {
       broke(entry, error);
-      return { kind: "again", afterMs: rule.capMs, why: "the runner broke", thisOnly: true };
+      return { kind: "again", about: "job", afterMs: rule.capMs, why: "the runner broke" };
     }
   }
 
@@ -151,28 +150,28 @@ export function createTurns(parts: TurnsParts): Turns {
       if (entry.stage === "start") starts.add(entry);
       else looks.add(entry);
     },
-    leave(entry) {
+    remove(entry) {
       starts.remove(entry);
       looks.delete(entry);
     },
     next: () => wakeIn(0),
     shut: () => gates.submit.refused(0),
-    call({ what, entry, ask, midway, cameBack }) {
+    call({ what, entry, ask, began, cameBack }) {
       const cut = new AbortController();
       const isSuspect = what === "submit" && entry.suspect;
       entry.cut = cut;
       underWay[what] += 1;
       if (isSuspect) suspects += 1;
-      let stands: "asked" | "begun" | "over" = "asked";
-      const began = (): void => {
-        if (stands !== "asked" || midway === undefined) return;
-        stands = "begun";
+      let stands: "asked" | "began" | "over" = "asked";
+      const sayBegan = (): void => {
+        if (stands !== "asked" || began === undefined) return;
+        stands = "began";
         finished.push(() => {
-          if (stands === "begun") midway();
+          if (stands === "began") began();
         });
         wakeIn(0);
       };
-      const call = safely(entry, () => ask(cut.signal, began)).then((outcome) => {
+      const call = safely(entry, () => ask(cut.signal, sayBegan)).then((outcome) => {
         stands = "over";
         calls.delete(call);
         finished.push(() => {
@@ -187,8 +186,6 @@ export function createTurns(parts: TurnsParts): Turns {
       });
       calls.add(call);
     },
-    underWay: () => underWay,
-    shutForMs: gates.submit.shutForMs,
     isRefused: () => gates.submit.isRefused() || gates.look.isRefused(),
     stop() {
       stopped = true;
@@ -201,6 +198,6 @@ export function createTurns(parts: TurnsParts): Turns {
 
 /** Cut short by us, or of one job's own fault, says nothing about the runner. */
 function settleGate(gate: Gate, outcome: Outcome | Again, wasCut: boolean): void {
-  if (!isAgain(outcome) || outcome.madeRoom) gate.taken();
-  else if (!wasCut && outcome.thisOnly !== true) gate.refused(outcome.afterMs);
+  if (!isAgain(outcome) || outcome.about === "room") gate.taken();
+  else if (!wasCut && outcome.about === "runner") gate.refused(outcome.afterMs);
 }

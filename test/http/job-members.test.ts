@@ -42,7 +42,9 @@ const codeOf = async (response: Response): Promise<string> => {
 };
 const endless: ScriptedRunner["onSubmit"] = (_, signal) =>
   new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve({ kind: "again", afterMs: 0, why: "cut" }));
+    signal.addEventListener("abort", () =>
+      resolve({ kind: "again", about: "runner", afterMs: 0, why: "cut" }),
+    );
   });
 const ulid = (n: number): string => `01J${String(n).padStart(23, "0")}`;
 

@@ -79,7 +79,9 @@ const read = async (response: Response) => JSON.parse(await response.text());
 /** A runner that goes on until it is told to stop. */
 const endless: ScriptedRunner["onSubmit"] = (_, signal) =>
   new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve({ kind: "again", afterMs: 0, why: "cut" }));
+    signal.addEventListener("abort", () =>
+      resolve({ kind: "again", about: "runner", afterMs: 0, why: "cut" }),
+    );
   });
 const codeOf = async (response: Response): Promise<string> => {
   const { code } = await openAiErrorOf(response);

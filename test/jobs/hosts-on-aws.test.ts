@@ -29,7 +29,15 @@ test("a host that is killed loses each job to one of the others, and what it doe
   const hosts = ends(jobHosts(aws, fastClock));
   const gold1 = hosts.host("gold-1");
   const others = [hosts.host("gold-2"), hosts.host("gold-3")];
-  await until("three leases", () => [gold1, ...others].every(hasLease), patienceMs);
+  const leases = () => gold1.keeping.leases.list(new AbortController().signal);
+  await until(
+    "three leases",
+    async () => {
+      const listed = await leases();
+      return listed.kind === "names" && listed.names.length === 3;
+    },
+    patienceMs,
+  );
   standIn.fault({ kind: "lost-output" });
   const ids: string[] = [];
   for (let count = 0; count < 12; count += 1) ids.push(await gold1.order());
@@ -56,7 +64,6 @@ test("a host that is killed loses each job to one of the others, and what it doe
   }
 }, 120_000);
 
-const hasLease = (host: JobHost): boolean => host.keeper.figures().leaseUntilWallMs !== undefined;
 const adoptedBy = (host: JobHost): readonly string[] =>
   host.told.flatMap((event) => (event.kind === "adopted" ? [event.id] : []));
 

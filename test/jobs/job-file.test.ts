@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
+  mkdirSync,
   openSync,
   readFileSync,
   writeFileSync,
@@ -12,7 +13,8 @@ import {
 import { join } from "node:path";
 import { jobFileName } from "../../src/jobs/job-file.ts";
 import { migrate, schemaSteps, versionOf } from "../../src/jobs/schema.ts";
-import { openJobStore } from "../../src/jobs/store.ts";
+import { openJobStore } from "../../src/jobs/sqlite-store.ts";
+import type { JobStore } from "../../src/jobs/store.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { jobPlace, newJob, roomy } from "../support/job-place.ts";
 import { needsRight } from "../support/needs-tool.ts";
@@ -87,6 +89,83 @@ describe("a damaged file is set aside and an empty one begun, with", () => {
       expect(here.open().setAside).toBeUndefined();
     });
   }
+});
+
+test("a damaged file that cannot be set aside is refused, and not said to be gone at the next start", () => {
+  const here = place();
+  here.open().close();
+  scribble(join(here.dir, jobFileName), 0, 100);
+  const inTheWay = join(here.dir, `${jobFileName}.set-aside`);
+  mkdirSync(inTheWay);
+  writeFileSync(join(inTheWay, "file"), "");
+  const opened = openJobStore(here.dir, roomy);
+  expect(opened.ok === false && opened.trouble).toMatchObject({
+    kind: "cannot-open",
+    message: expect.stringContaining("could not be set aside"),
+  });
+});
+
+/** More than is read whole at a start; what is behind the jobs takes no room on the disk. */
+function swell(path: string): void {
+  const file = openSync(path, "r+");
+  ftruncateSync(file, 300 * 1024 * 1024);
+  closeSync(file);
+}
+
+describe("of a file that is too large to be read whole at each start", () => {
+  /** A hundred requests of 400 kB: nearly every page is part of one. */
+  function large() {
+    const here = place();
+    const store = here.open();
+    for (let at = 0; at < 100; at += 1) store.accept(newJob(at, { request: Buffer.alloc(400_000, 1) }));
+    store.close();
+    const path = join(here.dir, jobFileName);
+    swell(path);
+    return { here, path };
+  }
+
+  const readAll = (store: JobStore) =>
+    new Set(
+      Array.from({ length: 100 }, (_, at) => store.toDo(newJob(at).id)).map((answer) =>
+        answer.kind === "unavailable" ? answer.trouble.kind : answer.kind,
+      ),
+    );
+
+  test("damage that shows when its jobs are counted sets it aside at once", () => {
+    const { here, path } = large();
+    // The first pages are those of the tables and indexes themselves.
+    scribble(path, 4096, 12 * 4096);
+    const store = here.open();
+    expect(store.setAside).toBe(`${path}.set-aside`);
+    expect(store.accept(newJob(1)).kind).toBe("stored");
+  });
+
+  test("damage that shows while running sets it aside at the next start, and not at the one after", () => {
+    const { here, path } = large();
+    scribble(path, 5000 * 4096, 4096);
+    const first = here.open();
+    expect([first.setAside, readAll(first)]).toEqual([undefined, new Set(["found", "corrupt"])]);
+    first.close();
+    // The end of the log has cut off what is behind the jobs.
+    swell(path);
+    const second = here.open();
+    expect(second.setAside).toBe(`${path}.set-aside`);
+    second.accept(newJob(1));
+    second.close();
+    const third = here.open();
+    expect([third.setAside, third.get(newJob(1).id)]).toMatchObject([
+      undefined,
+      { kind: "found", value: {} },
+    ]);
+  });
+
+  test("damage that is not there when it is looked for costs no job", () => {
+    const { here, path } = large();
+    writeFileSync(`${path}.damaged`, "");
+    const store = here.open();
+    expect([store.setAside, readAll(store)]).toEqual([undefined, new Set(["found"])]);
+    expect(existsSync(`${path}.damaged`)).toBe(false);
+  });
 });
 
 test("damage that shows while running is an answer, not an exception", () => {

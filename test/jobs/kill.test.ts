@@ -93,7 +93,7 @@ async function hostsLife(hostSeed: number, by: "service" | "itself", books: Book
 
     books.acknowledged += acknowledged.size;
     const dir = join(place.dir, "state");
-    const store = (await import("../../src/jobs/store.ts")).openJobStore(dir, {
+    const store = (await import("../../src/jobs/sqlite-store.ts")).openJobStore(dir, {
       queuedMost: 1,
       bytesMost: 2 ** 30,
     });

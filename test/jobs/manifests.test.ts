@@ -27,7 +27,7 @@ const job = newJob(1);
 async function keptScene() {
   const { objects, host } = scene();
   const owner = host("gold-1");
-  expect(await owner.keep(job, signal)).toEqual({ kind: "kept" });
+  expect(await owner.keep(job, signal)).toBeUndefined();
   return { objects, host, owner };
 }
 
@@ -63,10 +63,21 @@ test("a job whose keeping nobody heard of is kept again without harm", async () 
   const { objects, host } = scene();
   objects.fail("timeout", 2, "done");
   const owner = host("gold-1");
-  expect((await owner.keep(job, signal)).kind).toBe("trouble");
-  expect((await owner.keep(job, signal)).kind).toBe("trouble");
-  expect(await owner.keep(job, signal)).toEqual({ kind: "kept" });
+  expect(await owner.keep(job, signal)).toMatchObject({ kind: "trouble" });
+  expect(await owner.keep(job, signal)).toMatchObject({ kind: "trouble" });
+  expect(await owner.keep(job, signal)).toBeUndefined();
   expect(await owner.read(job.id, signal)).toMatchObject({ kind: "found", manifest: { fence: 1 } });
+});
+
+test("of many who keep one job at one time exactly one has it, and one who cannot read who has not", async () => {
+  const { host, objects } = scene();
+  const names = Array.from({ length: 8 }, (_, index) => `silver-${index}`);
+  const answers = await Promise.all(names.map((name) => host(name).keep(job, signal)));
+  const winners = names.filter((_, index) => answers[index] === undefined);
+  expect(winners).toHaveLength(1);
+  expect(await host("gold-1").read(job.id, signal)).toMatchObject({ manifest: { member: winners[0] } });
+  objects.get = () => Promise.resolve({ kind: "trouble", trouble: "timeout", why: "slow" });
+  expect(await host("gold-2").keep(job, signal)).toMatchObject({ kind: "trouble", why: "slow" });
 });
 
 test("the job of a dead member is taken with its request, a higher fence and the same place for its result", async () => {

@@ -30,7 +30,7 @@ describe.skipIf(!needsTool("moto_server"))("of moto", () => {
     Object.assign(process.env, moto.env);
     aws = openAws("us-east-1", process.env, systemClock, seededRandom(1));
     // All that is sent along shares one output there; what comes by way of S3 does not.
-    runner = createSageMakerRunner({ ...scenePlaces, inputIsThere: true }, aws, systemClock);
+    runner = createSageMakerRunner({ ...scenePlaces, inputIsThere: true }, aws, systemClock, () => {});
   }, 40_000);
   afterAll(async () => {
     aws.close();

@@ -67,13 +67,20 @@ for (const { name, isHere, open } of stores) {
     });
     afterAll(() => opened.stop());
 
+    const etagOf = async (key: string): Promise<string> => {
+      const found = await objects.get(at(key), 100, signal);
+      if (found.kind !== "found") throw new Error(found.kind);
+      return found.etag;
+    };
+
     test("a key that is not there is missing, and one that was put comes back as it was", async () => {
       expect(await objects.get(at("a/none"), 100, signal)).toEqual({ kind: "missing" });
       const put = await objects.put(at("a/b (c)_é.json"), bytes('{"a":1}'), "always", signal);
-      expect(put).toMatchObject({ kind: "stored", etag: expect.stringMatching(/^".+"$/) });
-      const found = await objects.get(at("a/b (c)_é.json"), 100, signal);
-      if (found.kind !== "found" || put.kind !== "stored") throw new Error(found.kind);
-      expect([Buffer.from(found.bytes).toString(), found.etag]).toEqual(['{"a":1}', put.etag]);
+      expect(put).toEqual({ kind: "stored" });
+      expect(await objects.get(at("a/b (c)_é.json"), 100, signal)).toMatchObject({
+        kind: "found",
+        bytes: new Uint8Array(bytes('{"a":1}')),
+      });
     });
 
     test("a cheap look says missing only of what is not there", async () => {
@@ -96,9 +103,8 @@ for (const { name, isHere, open } of stores) {
     });
 
     test("a version is replaced once, and none is replaced that is not there", async () => {
-      const put = await objects.put(at("version"), bytes("1"), "always", signal);
-      if (put.kind !== "stored") throw new Error(put.kind);
-      const { etag } = put;
+      await objects.put(at("version"), bytes("1"), "always", signal);
+      const etag = await etagOf("version");
       expect((await objects.put(at("version"), bytes("2"), { etag }, signal)).kind).toBe("stored");
       expect(await objects.put(at("version"), bytes("3"), { etag }, signal)).toEqual({ kind: "overtaken" });
       expect(await objects.put(at("no-version"), bytes("3"), { etag }, signal)).toEqual({
@@ -119,8 +125,9 @@ for (const { name, isHere, open } of stores) {
         );
       const first = (await race("absent", "first")).filter(({ kind }) => kind === "stored");
       expect(first).toHaveLength(1);
-      const etag = first[0]?.kind === "stored" ? first[0].etag : "";
-      expect((await race({ etag }, "then")).filter(({ kind }) => kind === "stored")).toHaveLength(1);
+      expect(
+        (await race({ etag: await etagOf("race") }, "then")).filter(({ kind }) => kind === "stored"),
+      ).toHaveLength(1);
     });
 
     test("a list has the keys of a prefix in order, from the one after another on", async () => {

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { seededRandom } from "../../src/base/random.ts";
-import { openJobStore } from "../../src/jobs/store.ts";
+import { openJobStore } from "../../src/jobs/sqlite-store.ts";
 import { jobPlace, newJob, roomy } from "../support/job-place.ts";
 import { needsRight, needsTool } from "../support/needs-tool.ts";
 import type { Event } from "../support/power-loss.ts";

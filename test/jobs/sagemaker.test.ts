@@ -3,13 +3,13 @@
 import { afterAll, afterEach, expect, test } from "bun:test";
 import type { AwsFault } from "../../playground/aws/faults.ts";
 import type { Aws } from "../../src/jobs/aws.ts";
-import { ulidHex, ulidOf } from "../../src/jobs/job-id.ts";
+import { jobTraceparent, ulidOf } from "../../src/jobs/job-id.ts";
 import { createSageMakerRunner, sageMakerRule } from "../../src/jobs/sagemaker.ts";
 import { jobToDo, lookUntilEnd, submittedJob, textOf } from "../support/job-to-do.ts";
 import { sageMakerScene, scenePlaces } from "../support/sagemaker-scene.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
-const { runner, runnerWith, standIn, stop } = sageMakerScene({ scaleUpMs: 30 });
+const { runner, runnerWith, hidden, standIn, stop } = sageMakerScene({ scaleUpMs: 30 });
 const { signal } = new AbortController();
 
 afterEach(() => {
@@ -52,9 +52,8 @@ test("a job is sent without streaming, with its trace and the attempt as its spa
   const { id } = await submitted(jobToDo(runner, "", { request, attempt: 3 }));
   const [told] = toldOf(id);
   expect(told?.body).toBe('{"stream":false,"messages":[],"seed":12345678901234567890}');
-  const trace = ulidHex(ulidOf(id));
-  expect(trace).toMatch(/^[0-9a-f]{32}$/);
-  expect(told?.customAttributes).toBe(`traceparent=00-${trace}-0000000000000003-01,tier=bronze`);
+  expect(told?.customAttributes).toMatch(/^traceparent=00-[0-9a-f]{32}-0000000000000003-01,tier=bronze$/);
+  expect(told?.customAttributes).toContain(jobTraceparent({ id, attempt: 3 }));
 });
 
 const times: readonly (readonly [leftMs: number, queueSeconds: number, invocationSeconds: number])[] = [
@@ -83,7 +82,7 @@ for (const [leftMs, queueSeconds, invocationSeconds] of times) {
         };
       },
     };
-    const timed = createSageMakerRunner(scenePlaces, scripted, clock);
+    const timed = createSageMakerRunner(scenePlaces, scripted, clock, () => {});
     const job = jobToDo(timed, "", { leftMs });
     expect(await timed.submit(job, signal)).toEqual({
       kind: "submitted",
@@ -137,11 +136,11 @@ test("an input that is there already is named and not put again", async () => {
 test("an input that S3 refuses is that job's trouble and no other's, unlike an S3 that is down", async () => {
   const long = () => jobToDo(runner, "", { request: requestOf(sageMakerRule.inlineBytesMost + 1) });
   standIn.fault({ kind: "status", status: 400, code: "EntityTooLarge", on: "put" });
-  expect(await runner.submit(long(), signal)).toMatchObject({ kind: "again", thisOnly: true });
+  expect(await runner.submit(long(), signal)).toMatchObject({ kind: "again", about: "job" });
   standIn.fault({ kind: "status", status: 503, on: "put" });
   const down = await runner.submit(long(), signal);
   expect(down).toMatchObject({ kind: "again", why: expect.stringContaining("input") });
-  expect("thisOnly" in down).toBe(false);
+  expect(down).toMatchObject({ about: "runner" });
 });
 
 const refusals: readonly (readonly [fault: AwsFault, answer: object])[] = [
@@ -246,10 +245,12 @@ test("a role that may not list sees a missing result as absent, finds it when it
   standIn.scale(0);
   const job = await submitted();
   expect(await runner.look(job, signal)).toEqual({ kind: "absent" });
-  expect(runner.hidden()).toMatch(/403/);
+  expect(hidden.at(-1)).toContain("403");
   standIn.scale(1);
   expect((await lookUntilEnd(runner, job)).kind).toBe("done");
-  expect(runner.hidden()).toBeUndefined();
+  const told = hidden.length;
+  expect((await runner.look(job, signal)).kind).toBe("done");
+  expect(hidden).toHaveLength(told);
 });
 
 test("a look that S3 refuses is made again later", async () => {
@@ -301,7 +302,7 @@ test("the endpoint is described once in half a minute, and again after trouble",
       return asked === 1 ? trouble : { ...status, outputPath: undefined, failurePath: undefined };
     },
   };
-  const described = createSageMakerRunner(scenePlaces, scripted, clock);
+  const described = createSageMakerRunner(scenePlaces, scripted, clock, () => {});
   expect(await described.endpointStatus(signal)).toEqual(trouble);
   expect(await described.endpointStatus(signal)).toMatchObject(status);
   await clock.advance(sageMakerRule.statusKeptMs - 1);

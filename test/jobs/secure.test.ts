@@ -9,7 +9,7 @@ import { secureMostMs } from "../../src/jobs/secure.ts";
 import type { StoreLimits } from "../../src/jobs/store.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { deskScene } from "../support/desk-scene.ts";
-import { fleetPlaces } from "../support/job-fleet.ts";
+import { fleetPlaces, jobFleet } from "../support/job-fleet.ts";
 import { newJob, roomy } from "../support/job-place.ts";
 import { memoryObjects } from "../support/memory-objects.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
@@ -200,4 +200,47 @@ test("a key that cannot be claimed, for S3 is away, is not accepted", async () =
   all.objects.fail("throttled", 1);
   expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ code: "job_store_unavailable" });
   expect(all.objects.keys()).toEqual([]);
+});
+
+/** gold-1 has claimed the key `k` and stands still before it has put anything else. */
+async function stuckScene() {
+  const fleet = ends(jobFleet());
+  fleet.works = false;
+  const [gold1, gold2, gold3] = [fleet.host("gold-1"), fleet.host("gold-2"), fleet.host("gold-3")];
+  await fleet.clock.advance(1000);
+  const { promise: moves, resolve: move } = Promise.withResolvers<void>();
+  fleet.objects.beforePut = (key) => {
+    if (!key.startsWith("in/")) return;
+    fleet.objects.beforePut = undefined;
+    return moves;
+  };
+  const late = gold1.order("k").catch((error: unknown) => String(error));
+  await fleet.clock.settle();
+  expect(fleet.objects.keys().filter((key) => key.startsWith("m/keys/"))).toHaveLength(1);
+  fleet.heard.set("gold-1", "dead");
+  const rows = () =>
+    [gold1, gold2, gold3].map(({ store }) => store.counts().accepted + store.counts().submitted);
+  return { fleet, gold1, gold2, gold3, move, late, rows };
+}
+
+test("a key whose host has died before it put the job anywhere is taken up by one of those who are asked again", async () => {
+  const { fleet, gold2, gold3, rows } = await stuckScene();
+  const both = await Promise.allSettled([gold2.order("k"), gold3.order("k")]);
+  const ids = both.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  expect(ids).toEqual([expect.stringMatching(/^job_gold-1_/)]);
+  expect(rows().reduce((sum, many) => sum + many)).toBe(1);
+  await fleet.clock.advance(5_000);
+  const winner = both[0]?.status === "fulfilled" ? gold2 : gold3;
+  expect([await winner.order("k")]).toEqual(ids);
+});
+
+test("a host that was only slow accepts no job of a key that another has taken up meanwhile", async () => {
+  const { fleet, gold1, gold2, move, late, rows } = await stuckScene();
+  const id = await gold2.order("k");
+  fleet.heard.set("gold-1", "alive");
+  move();
+  expect(await late).toContain("job_store_unavailable");
+  expect(rows()).toEqual([0, 1, 0]);
+  expect(await gold1.order("k").catch(String)).toContain(`"member":"gold-2"`);
+  expect(await gold2.order("k")).toBe(id);
 });

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { createStartQueue } from "../../src/jobs/start-queue.ts";
 
-const one = (name: string, change: { suspect?: boolean; again?: boolean } = {}) => ({
+const one = (name: string, change: { suspect?: boolean; hadTurn?: boolean } = {}) => ({
   name,
   suspect: false,
-  again: false,
+  hadTurn: false,
   ...change,
 });
 
@@ -16,7 +16,7 @@ test("who had a turn before goes first, then the oldest, and a suspect only wher
     gone,
     one("young"),
     one("suspect", { suspect: true }),
-    one("again", { again: true }),
+    one("again", { hadTurn: true }),
   ])
     queue.add(each);
   queue.remove(gone);

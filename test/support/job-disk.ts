@@ -3,7 +3,7 @@
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openJobStore } from "../../src/jobs/store.ts";
+import { openJobStore } from "../../src/jobs/sqlite-store.ts";
 import { newJob, roomy } from "./job-place.ts";
 
 const [dir = ""] = process.argv.slice(2);

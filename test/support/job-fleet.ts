@@ -2,18 +2,16 @@
 
 import type { Clock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
+import { createAdoption } from "../../src/jobs/adoption.ts";
+import type { AdoptionEvent } from "../../src/jobs/adoption-event.ts";
 import type { Aws } from "../../src/jobs/aws.ts";
 import type { JobDesk, Ordered } from "../../src/jobs/desk.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
-import type { Keeper } from "../../src/jobs/keeper.ts";
-import { createKeeper } from "../../src/jobs/keeper.ts";
-import type { KeeperEvent } from "../../src/jobs/keeper-event.ts";
 import type { JobKeeping } from "../../src/jobs/keeping.ts";
 import { createKeeping } from "../../src/jobs/keeping.ts";
-import type { Lane } from "../../src/jobs/lane.ts";
+import type { Lane, LaneEvent } from "../../src/jobs/lane.ts";
 import { createLane } from "../../src/jobs/lane.ts";
 import { createLaneDesk } from "../../src/jobs/lane-desk.ts";
-import { createLeases } from "../../src/jobs/lease.ts";
 import type { KnownMember } from "../../src/jobs/members.ts";
 import { below } from "../../src/jobs/objects.ts";
 import { createSageMakerRunner } from "../../src/jobs/sagemaker.ts";
@@ -32,9 +30,9 @@ export interface JobHost {
   readonly lane: Lane;
   readonly store: JobStore;
   readonly keeping: JobKeeping;
-  readonly keeper: Keeper;
-  readonly told: KeeperEvent[];
-  /** What a keeper may still do while it drains: nothing but renew. */
+  readonly told: AdoptionEvent[];
+  readonly laneTold: LaneEvent[];
+  /** False while it drains: it does nothing then but renew its lease. */
   mayAdopt: boolean;
   /** Orders a job for `lobby`; its id. */
   order(idempotencyKey?: string): Promise<string>;
@@ -106,18 +104,23 @@ export function jobHosts(aws: Aws, clock: Clock): JobHosts {
         { endpoint: "story-bronze", output, input: fleetPlaces.input, inputIsThere: true },
         aws,
         clock,
+        () => {},
       );
       const store = place.open();
-      const lane = createLane({ store, runner, clock, random, closing: keeping.closing });
-      const events: KeeperEvent[] = [];
-      const keeper = createKeeper({
-        leases: createLeases(fleetPlaces.manifests, name, objects, clock),
-        manifests: keeping.manifests,
+      const laneTold: LaneEvent[] = [];
+      const lane = createLane({
+        store,
+        runner,
+        clock,
+        random,
+        closing: keeping.closing,
+        tell: (event) => laneTold.push(event),
+      });
+      const events: AdoptionEvent[] = [];
+      const adoption = createAdoption({
+        keeping,
         lane,
-        knows(id) {
-          const found = store.get(id);
-          return found.kind === "unavailable" || found.value !== undefined;
-        },
+        store,
         members,
         member: name,
         mayAdopt: () => host.mayAdopt,
@@ -144,22 +147,22 @@ export function jobHosts(aws: Aws, clock: Clock): JobHosts {
         lane,
         store,
         keeping,
-        keeper,
         told: events,
+        laneTold,
         mayAdopt: true,
         order: async (idempotencyKey) => idOf(await desk.order({ ...asked, idempotencyKey })),
       };
       running.set(host, {
         place,
         async end() {
-          keeper.stop();
+          adoption.stop();
           await lane.stop();
           store.close();
         },
       });
       places.push(place);
       heard.set(name, "alive");
-      keeper.start();
+      adoption.start();
       return host;
     },
     kill(host) {

@@ -13,7 +13,7 @@ import { createJobIds } from "../../src/jobs/job-id.ts";
 import { createLane, laneRules } from "../../src/jobs/lane.ts";
 import type { Closing } from "../../src/jobs/lane-ends.ts";
 import type { JobRunner, Submitted } from "../../src/jobs/runner.ts";
-import { openJobStore } from "../../src/jobs/store.ts";
+import { openJobStore } from "../../src/jobs/sqlite-store.ts";
 
 const [dir = "", from = "0", seed = "0", by = "service"] = process.argv.slice(2);
 const random = seededRandom(Number(seed));
@@ -64,9 +64,10 @@ const onService: JobRunner = {
     touched(job.id);
     const { n } = JSON.parse(Buffer.from(job.request).toString());
     const dice = random();
-    if (dice < refusals) return { kind: "again", afterMs: 5, why: "throttled" };
+    if (dice < refusals) return { kind: "again", about: "runner", afterMs: 5, why: "throttled" };
     appendFileSync(inbox(job.id), `${JSON.stringify({ n, readyAt: Date.now() + random() * 40 })}\n`);
-    if (dice < refusals * 2) return { kind: "again", afterMs: 5, why: "500 after accepting" };
+    if (dice < refusals * 2)
+      return { kind: "again", about: "runner", afterMs: 5, why: "500 after accepting" };
     await Bun.sleep(random() * 10);
     if (dice > 1 - hangs) await new Promise((resolve) => signal.addEventListener("abort", resolve));
     return { kind: "submitted" };
@@ -74,7 +75,7 @@ const onService: JobRunner = {
   async look(job) {
     touched(job.id);
     serve(job.id);
-    if (random() < refusals) return { kind: "again", afterMs: 5, why: "no network" };
+    if (random() < refusals) return { kind: "again", about: "runner", afterMs: 5, why: "no network" };
     if (random() < 0.5) await Bun.sleep(random() * 5);
     if (!existsSync(output(job.id))) return { kind: "absent" };
     return { kind: "done", result: readFileSync(output(job.id)) };
@@ -94,7 +95,8 @@ const inItself: JobRunner = {
     began?.();
     await Bun.sleep(random() * 4);
     const madeRoom = random() < 0.1;
-    if (madeRoom || signal.aborted) return { kind: "again", afterMs: 5, why: "made room", madeRoom };
+    if (madeRoom || signal.aborted)
+      return { kind: "again", about: madeRoom ? "room" : "job", afterMs: 5, why: "made room" };
     return { kind: "done", result: Buffer.from(JSON.stringify({ n, by: process.pid })) };
   },
   look: () => Promise.resolve({ kind: "absent" }),
@@ -103,7 +105,7 @@ const inItself: JobRunner = {
 /** As a manifest: the first end that is written there is the one that others know. */
 async function closing(job: Job, end: JobEnd): Promise<Closing> {
   await Bun.sleep(random() * 2);
-  if (random() < refusals) return { kind: "again", afterMs: 5, why: "no S3" };
+  if (random() < refusals) return { kind: "again", about: "job", afterMs: 5, why: "no S3" };
   const file = join(dir, "ends", job.id);
   if (!existsSync(file)) {
     writeFileSync(`${file}.new`, JSON.stringify(end.state));

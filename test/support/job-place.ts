@@ -3,8 +3,8 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openJobStore } from "../../src/jobs/sqlite-store.ts";
 import type { JobStore, NewJob, StoreLimits } from "../../src/jobs/store.ts";
-import { openJobStore } from "../../src/jobs/store.ts";
 
 export const roomy: StoreLimits = { queuedMost: 1000, bytesMost: 256 * 1024 * 1024 };
 

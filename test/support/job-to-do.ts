@@ -40,7 +40,7 @@ export async function lookUntilEnd(runner: JobRunner, job: HandedJob, mostMs = 5
   const { signal } = new AbortController();
   for (const until = performance.now() + mostMs; ; await Bun.sleep(5)) {
     const looked = await runner.look(job, signal);
-    if ((looked.kind !== "absent" && looked.kind !== "running") || performance.now() > until) return looked;
+    if (looked.kind !== "absent" || performance.now() > until) return looked;
   }
 }
 

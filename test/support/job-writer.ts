@@ -1,7 +1,7 @@
 // A program that writes jobs and says of each change that it is on the disk: for a test that takes the power away.
 
 import { writeSync } from "node:fs";
-import { openJobStore } from "../../src/jobs/store.ts";
+import { openJobStore } from "../../src/jobs/sqlite-store.ts";
 import { newJob, roomy } from "./job-place.ts";
 
 const [dir = "", many = "0"] = process.argv.slice(2);

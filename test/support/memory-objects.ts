@@ -57,7 +57,7 @@ export function memoryObjects(pageMost = 1000): MemoryObjects {
         versions += 1;
         const etag = `"${versions}"`;
         all.set(key, { bytes: bytes.slice(), etag });
-        return { kind: "stored", etag };
+        return { kind: "stored" };
       });
     },
     list: async ({ key: prefix }, after = "") =>

@@ -15,6 +15,8 @@ export interface SageMakerScene {
   readonly standIn: StandIn;
   readonly aws: Aws;
   readonly runner: SageMakerRunner;
+  /** What the runners have said of results that may stay unseen. */
+  readonly hidden: string[];
   runnerWith(places: Partial<SageMakerPlaces>): SageMakerRunner;
   stop(): Promise<void>;
 }
@@ -30,12 +32,14 @@ export function sageMakerScene(options: Partial<AwsOptions> = {}): SageMakerScen
   const standIn = startAws({ workMs: 1, ...options });
   awsVariables(standIn.env);
   const aws = openAws("us-east-1", process.env, systemClock, seededRandom(1));
+  const hidden: string[] = [];
   const runnerWith = (places: Partial<SageMakerPlaces>): SageMakerRunner =>
-    createSageMakerRunner({ ...scenePlaces, ...places }, aws, systemClock);
+    createSageMakerRunner({ ...scenePlaces, ...places }, aws, systemClock, (why) => hidden.push(why));
   return {
     standIn,
     aws,
     runner: runnerWith({}),
+    hidden,
     runnerWith,
     async stop() {
       aws.close();

@@ -1,10 +1,8 @@
-// What a keeper tells of its work, for log and metrics.
+// What is told of the jobs of hosts that are gone, and of the lease, for log and metrics.
 
-export type KeeperEvent =
+export type AdoptionEvent =
   /** A job of a host that is gone is finished here. */
   | { readonly kind: "adopted"; readonly id: string; readonly from: string }
-  /** While this host was away another has adopted one of its jobs. */
-  | { readonly kind: "lost"; readonly id: string; readonly to: string }
   /** S3 did not take the lease in time: others may take this host's jobs, should they think it dead. */
   | { readonly kind: "lease-lapsed" }
   /** More jobs than a list can hold were accepted by that host; some may stay unfinished until it is back. */

@@ -7,16 +7,14 @@ import type { Instant } from "../base/clock.ts";
 import { inTime } from "../base/in-time.ts";
 import type { Random } from "../base/random.ts";
 import { someAtOnce } from "../base/some-at-once.ts";
-import type { InheritanceParts } from "./inheritance.ts";
-import { createInheritance, inheritanceRule } from "./inheritance.ts";
+import type { GoneHostsParts } from "./gone-hosts.ts";
+import { createGoneHosts, goneHostsRule } from "./gone-hosts.ts";
 import type { Lane } from "./lane.ts";
-import type { Leases } from "./lease.ts";
 import { leaseRule } from "./lease.ts";
-import type { Manifests } from "./manifests.ts";
 import type { CallTrouble } from "./objects.ts";
 import { createRounds } from "./rounds.ts";
 
-const keeperRule = {
+const adoptionRule = {
   /** Three of them fit into what a lease has left when it is renewed. */
   renewMostMs: 4_000,
   lookEveryMs: 1_000,
@@ -28,46 +26,35 @@ const keeperRule = {
 const renewAgain: BackoffRule = { baseMs: 500, capMs: 3_000, jitter: 0.2 };
 const lookAgain: BackoffRule = { baseMs: 2_000, capMs: 60_000, jitter: 0.2 };
 
-export interface KeeperParts extends Omit<InheritanceParts, "leases" | "manifests" | "lane"> {
-  readonly leases: Leases;
-  readonly manifests: Pick<Manifests, "read" | "heldBy" | "take">;
+export interface AdoptionParts extends Omit<GoneHostsParts, "lane"> {
   readonly lane: Pick<Lane, "adopt" | "lose" | "unfinished">;
   /** False while this host is to take on nothing more. */
   readonly mayAdopt: () => boolean;
   readonly random: Random;
 }
 
-export interface Keeper {
+export interface Adoption {
   start(): void;
   /** Renews and adopts no more; the lease runs out by itself. */
   stop(): void;
-  figures(): KeeperFigures;
 }
 
-export interface KeeperFigures {
-  /** By this host's wall clock; undefined: it has none. */
-  readonly leaseUntilWallMs?: number;
-  readonly adopted: number;
-  /** Found lost after a lapse; what the lane finds out at a job's end is not among them. */
-  readonly lost: number;
-}
-
-export function createKeeper(parts: KeeperParts): Keeper {
-  const { leases, manifests, lane, member, clock, random, tell, mayAdopt } = parts;
-  const inheritance = createInheritance(parts);
+export function createAdoption(parts: AdoptionParts): Adoption {
+  const { keeping, lane, member, clock, random, tell, mayAdopt } = parts;
+  const { leases, manifests } = keeping;
+  const goneHosts = createGoneHosts(parts);
   let held: { readonly until: Instant; readonly untilWallMs: number } | undefined;
   /** Of this host's jobs, those that another may have taken; undefined: nobody has asked yet which there are. */
   let doubtful: Set<string> | undefined;
   let wasHeld = false;
   let renewTroubles = 0;
   let lookTroubles = 0;
-  let lost = 0;
 
   // By both clocks: the one steps, the other stands still while the machine sleeps.
   const isHeld = (): boolean =>
     held !== undefined && clock.now() < held.until && clock.wallMs() < held.untilWallMs;
 
-  const spread = (ms: number): number => ms * (1 - keeperRule.jitter * random());
+  const spread = (ms: number): number => ms * (1 - adoptionRule.jitter * random());
 
   // The lease.
 
@@ -88,7 +75,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
     }
     const beganAt = clock.now();
     const isFirst = !wasHeld;
-    const renewed = await inTime(clock, keeperRule.renewMostMs, over, (signal) => renewIn(signal, isFirst));
+    const renewed = await inTime(clock, adoptionRule.renewMostMs, over, (signal) => renewIn(signal, isFirst));
     if (renewed.kind === "trouble") {
       if (!over.aborted) tell({ kind: "trouble", why: `The lease could not be renewed. ${renewed.why}` });
       return backoffMs(renewAgain, renewTroubles++, random);
@@ -107,30 +94,28 @@ export function createKeeper(parts: KeeperParts): Keeper {
     doubtful ??= new Set(lane.unfinished());
     const doubts = doubtful;
     let trouble: CallTrouble | undefined;
-    await someAtOnce([...doubts], keeperRule.readsAtOnce, async (id) => {
+    await someAtOnce([...doubts], adoptionRule.readsAtOnce, async (id) => {
       if (trouble !== undefined || signal.aborted) return;
-      const seen = await inTime(clock, inheritanceRule.callMostMs, signal, (cut) => manifests.read(id, cut));
+      const seen = await inTime(clock, goneHostsRule.callMostMs, signal, (cut) => manifests.read(id, cut));
       if (seen.kind === "trouble" && seen.trouble !== "refused") {
         trouble ??= seen;
         return;
       }
       doubts.delete(id);
       if (seen.kind !== "found" || seen.manifest.member === member) return;
-      lost += 1;
-      tell({ kind: "lost", id, to: seen.manifest.member });
-      lane.lose(id);
+      lane.lose(id, seen.manifest.member);
     });
     return trouble;
   }
 
   async function look(signal: AbortSignal): Promise<number> {
-    if (!isHeld()) return spread(keeperRule.lookEveryMs);
+    if (!isHeld()) return spread(adoptionRule.lookEveryMs);
     const doubt = doubtful?.size === 0 ? undefined : await settleDoubts(signal);
     const isSettled = doubt === undefined && isHeld() && doubtful?.size === 0;
-    const trouble = doubt ?? (isSettled && mayAdopt() ? await inheritance.round(signal) : undefined);
+    const trouble = doubt ?? (isSettled && mayAdopt() ? await goneHosts.round(signal) : undefined);
     if (trouble === undefined) {
       lookTroubles = 0;
-      return spread(keeperRule.lookEveryMs);
+      return spread(adoptionRule.lookEveryMs);
     }
     if (!signal.aborted) tell({ kind: "trouble", why: trouble.why });
     return backoffMs(lookAgain, lookTroubles++, random);
@@ -152,10 +137,5 @@ export function createKeeper(parts: KeeperParts): Keeper {
       renewing.stop();
       looking.stop();
     },
-    figures: () => ({
-      ...(isHeld() && held !== undefined && { leaseUntilWallMs: held.untilWallMs }),
-      adopted: inheritance.adopted(),
-      lost,
-    }),
   };
 }
