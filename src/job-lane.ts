@@ -4,7 +4,6 @@
 import type { CacheControl, CacheSettings } from "./base/cache-control.ts";
 import { tokenBucket } from "./base/token-bucket.ts";
 import type { BronzeConfig } from "./config/config.ts";
-import type { Dispatch } from "./dispatch/dispatch.ts";
 import type { JobsHealth } from "./http/door.ts";
 import type { JobLogEvent } from "./job-log.ts";
 import { jobLine } from "./job-log.ts";
@@ -54,8 +53,6 @@ export interface JobLane {
   /** Which results the desk gives again; undefined: it gives none. */
   readonly kept: CacheControl | undefined;
   health(): JobsHealth;
-  /** For everybody but jobs, which make room for them. */
-  readonly dispatch: Dispatch;
   /** Begins to answer for the jobs of hosts that are gone, and for this host's own should it be gone. */
   start(): void;
   /** What is under way goes on at the next start. */
@@ -96,7 +93,7 @@ function closedLane(
   trouble: Trouble,
   deskParts: Omit<LaneDeskParts, "store" | "lane">,
   way: Way,
-  { dispatch, registry, clock, random }: JobLaneParts,
+  { registry, clock, random }: JobLaneParts,
 ): JobLane {
   const desk = createClosedDesk(trouble, deskParts);
   const figures = () => jobFigures(undefined, clock);
@@ -112,7 +109,6 @@ function closedLane(
       storeTrouble: trouble.message,
       endpoint: way.endpoint(),
     }),
-    dispatch,
     start: () => {},
     stop: () => Promise.resolve(way.close()),
   };
@@ -171,7 +167,6 @@ function openLane(
       storeTrouble: trouble()?.message,
       endpoint: way.endpoint(),
     }),
-    dispatch: way.dispatch,
     start: () => keeper?.start(),
     async stop() {
       keeper?.stop();

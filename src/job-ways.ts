@@ -16,6 +16,7 @@ import { createLocalRunner } from "./jobs/local.ts";
 import type { KnownMember } from "./jobs/members.ts";
 import type { ObjectPlace } from "./jobs/objects.ts";
 import { readS3Url } from "./jobs/objects.ts";
+import type { PlayersFirst } from "./jobs/players-first.ts";
 import type { JobRunner } from "./jobs/runner.ts";
 import { createSageMakerRunner, sageMakerRule } from "./jobs/sagemaker.ts";
 import type { RoutingPolicy } from "./routing/sla.ts";
@@ -34,6 +35,7 @@ export interface WayParts {
   /** Where the AWS SDK looks for its endpoints and credentials. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly dispatch: Dispatch;
+  readonly playersFirst: PlayersFirst;
   readonly fleet: Fleet;
   policy(): RoutingPolicy;
   readonly clock: Clock;
@@ -43,8 +45,6 @@ export interface WayParts {
 
 export interface Way {
   readonly runner: JobRunner;
-  /** For everybody but jobs. */
-  readonly dispatch: Dispatch;
   /** What it calls its models; undefined: it has what the fleet has. */
   readonly models: readonly [string, ...string[]] | undefined;
   readonly requestBytesMost: number;
@@ -59,11 +59,10 @@ export interface Way {
 export const wayOf = (config: BronzeConfig, parts: WayParts): Way =>
   config.runner === "local" ? onThisFleet(parts) : onSageMaker(config, parts);
 
-function onThisFleet({ dispatch, fleet, policy, clock, random }: WayParts): Way {
-  const runner = createLocalRunner({ dispatch, fleet, policy, clock, random });
+function onThisFleet({ dispatch, playersFirst, fleet, policy, clock }: WayParts): Way {
+  const runner = createLocalRunner({ dispatch, playersFirst, fleet, policy, clock });
   return {
     runner,
-    dispatch: runner.playersFirst(dispatch),
     models: undefined,
     requestBytesMost: Number.POSITIVE_INFINITY,
     endpoint: () => undefined,
@@ -74,7 +73,7 @@ function onThisFleet({ dispatch, fleet, policy, clock, random }: WayParts): Way 
 
 function onSageMaker(
   config: Extract<BronzeConfig, { runner: "sagemaker" }>,
-  { member, members, env, dispatch, clock, random, log }: WayParts,
+  { member, members, env, clock, random, log }: WayParts,
 ): Way {
   const aws = linkAws({ region: config.region, env });
   const { objects } = aws;
@@ -99,7 +98,6 @@ function onSageMaker(
   const watch = watchEndpoint(runner.endpointStatus, clock);
   return {
     runner: { ...runner, look },
-    dispatch,
     models,
     requestBytesMost:
       input === undefined ? sageMakerRule.inlineBytesMost - addedBytesMost : Number.POSITIVE_INFINITY,

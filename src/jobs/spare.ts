@@ -52,7 +52,9 @@ export interface Yield {
  */
 export function yieldAt(endpoint: EndpointView, own: number, arriving: number, now: Instant): Yield {
   const others = endpoint.pressure(now) - own / endpoint.spec.slots;
-  if (others >= spareRule.pressureMost) return { jobs: own, because: "pressed" };
+  // A peer sees to its own engines: what it says of them is late here, and counts our jobs among the others'.
+  if (endpoint.peer === undefined && others >= spareRule.pressureMost)
+    return { jobs: own, because: "pressed" };
   const lacking = endpoint.waiting + arriving - freeSlots(endpoint, now);
   return { jobs: Math.max(0, Math.min(own, lacking)), because: "slots" };
 }
