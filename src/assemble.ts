@@ -31,6 +31,7 @@ import { createArchetypes } from "./intents/archetype.ts";
 import { createIntentTable } from "./intents/intent-table.ts";
 import { createJobLane } from "./job-lane.ts";
 import { createDeskWithoutLane } from "./jobs/idle-desk.ts";
+import { createPlayersFirst } from "./jobs/players-first.ts";
 import { createLinks } from "./links.ts";
 import { savedIntents, savedResults } from "./saved-caches.ts";
 import { changed, membersOf, settingsOf } from "./slices.ts";
@@ -134,6 +135,9 @@ export function assemble(
     },
   });
   links.linkEngines(loaded.config);
+  // Jobs make room for everybody else, intents among them; those that peers send here as well.
+  const playersFirst = createPlayersFirst({ fleet, clock, random });
+  const playersDispatch = playersFirst.around(dispatch);
   const { bronze } = loaded.config;
   const jobLane =
     bronze &&
@@ -146,6 +150,7 @@ export function assemble(
       members: () => seen.members(),
       mayAdopt: () => lifecycle.phase === "ready",
       dispatch,
+      playersFirst,
       fleet,
       policy: () => settings.policy,
       clock,
@@ -153,8 +158,6 @@ export function assemble(
       log,
       registry,
     });
-  // Jobs make room for everybody else, intents among them.
-  const playersDispatch = jobLane?.dispatch ?? dispatch;
   const results = createResultCache({
     dispatch: playersDispatch,
     fleet,

@@ -4,7 +4,6 @@
 import type { CacheControl, CacheSettings } from "./base/cache-control.ts";
 import { tokenBucket } from "./base/token-bucket.ts";
 import type { BronzeConfig } from "./config/config.ts";
-import type { Dispatch } from "./dispatch/dispatch.ts";
 import type { JobsHealth } from "./http/door.ts";
 import type { JobLogEvent } from "./job-log.ts";
 import { jobLine } from "./job-log.ts";
@@ -54,8 +53,6 @@ export interface JobLane {
   /** Which results the desk gives again; undefined: it gives none. */
   readonly kept: CacheControl | undefined;
   health(): JobsHealth;
-  /** For everybody but jobs, which make room for them. */
-  readonly dispatch: Dispatch;
   /** Begins to answer for the jobs of hosts that are gone, and for this host's own should it be gone. */
   start(): void;
   /** What is under way goes on at the next start. */
@@ -68,7 +65,6 @@ interface Opened {
   readonly kept: CacheControl | undefined;
   readonly store: JobStore | undefined;
   trouble(): string | undefined;
-  readonly dispatch: Dispatch;
   start(): void;
   stop(): Promise<void>;
 }
@@ -96,7 +92,7 @@ export function createJobLane(parts: JobLaneParts): JobLane {
     const { setAside } = file.store;
     log.error({ file: setAside }, "the job file was damaged: it is set aside, and an empty one begun");
   }
-  const { desk, kept, store, trouble, dispatch, start, stop } = file.ok
+  const { desk, kept, store, trouble, start, stop } = file.ok
     ? openLane(file.store, deskParts, way, parts)
     : closedLane(file.trouble, deskParts, parts);
   return {
@@ -109,7 +105,6 @@ export function createJobLane(parts: JobLaneParts): JobLane {
       storeTrouble: trouble(),
       endpoint: way.endpoint(),
     }),
-    dispatch,
     start,
     async stop() {
       await stop();
@@ -122,7 +117,7 @@ export function createJobLane(parts: JobLaneParts): JobLane {
 function closedLane(
   trouble: Trouble,
   deskParts: Omit<LaneDeskParts, "store" | "lane">,
-  { dispatch, registry, clock }: JobLaneParts,
+  { registry, clock }: JobLaneParts,
 ): Opened {
   registerJobGauges(registry, {
     figures: () => jobFigures(undefined, clock),
@@ -134,7 +129,6 @@ function closedLane(
     kept: undefined,
     store: undefined,
     trouble: () => trouble.message,
-    dispatch,
     start: () => {},
     stop: () => Promise.resolve(),
   };
@@ -143,7 +137,7 @@ function closedLane(
 function openLane(
   file: JobStore,
   deskParts: Omit<LaneDeskParts, "store" | "lane">,
-  { runner, keeping, dispatch, yields }: Way,
+  { runner, keeping, yields }: Way,
   { config, member, members, mayAdopt, clock, random, log, registry }: JobLaneParts,
 ): Opened {
   const { store, trouble } = watchStore(file, clock);
@@ -198,7 +192,6 @@ function openLane(
     kept: desk.kept,
     store,
     trouble: () => trouble()?.message,
-    dispatch,
     start: () => adoption?.start(),
     async stop() {
       adoption?.stop();

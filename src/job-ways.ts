@@ -15,6 +15,7 @@ import { inputBytesMost } from "./jobs/manifests.ts";
 import type { KnownMember } from "./jobs/members.ts";
 import type { ObjectPlace } from "./jobs/objects.ts";
 import { readS3Url } from "./jobs/objects.ts";
+import type { PlayersFirst } from "./jobs/players-first.ts";
 import type { JobRunner } from "./jobs/runner.ts";
 import { createSageMakerRunner, sageMakerRule } from "./jobs/sagemaker.ts";
 import type { RoutingPolicy } from "./routing/sla.ts";
@@ -33,6 +34,7 @@ export interface WayParts {
   /** Where the AWS SDK looks for its endpoints and credentials. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly dispatch: Dispatch;
+  readonly playersFirst: PlayersFirst;
   readonly fleet: Fleet;
   policy(): RoutingPolicy;
   readonly clock: Clock;
@@ -42,8 +44,6 @@ export interface WayParts {
 
 export interface Way {
   readonly runner: JobRunner;
-  /** For everybody but jobs. */
-  readonly dispatch: Dispatch;
   /** What it calls its models; undefined: it has what the fleet has. */
   readonly models: readonly [string, ...string[]] | undefined;
   readonly requestBytesMost: number;
@@ -58,11 +58,10 @@ export interface Way {
 export const wayOf = (config: BronzeConfig, parts: WayParts): Way =>
   config.runner === "local" ? onThisFleet(parts) : onSageMaker(config, parts);
 
-function onThisFleet({ dispatch, fleet, policy, clock, random }: WayParts): Way {
-  const runner = createLocalRunner({ dispatch, fleet, policy, clock, random });
+function onThisFleet({ dispatch, playersFirst, fleet, policy, clock }: WayParts): Way {
+  const runner = createLocalRunner({ dispatch, playersFirst, fleet, policy, clock });
   return {
     runner,
-    dispatch: runner.playersFirst(dispatch),
     models: undefined,
     requestBytesMost: Number.POSITIVE_INFINITY,
     endpoint: () => undefined,
@@ -73,7 +72,7 @@ function onThisFleet({ dispatch, fleet, policy, clock, random }: WayParts): Way 
 
 function onSageMaker(
   config: Extract<BronzeConfig, { runner: "sagemaker" }>,
-  { member, members, env, dispatch, clock, random, log }: WayParts,
+  { member, members, env, clock, random, log }: WayParts,
 ): Way {
   const aws = linkAws({ region: config.region, env });
   const { objects } = aws;
@@ -100,7 +99,6 @@ function onSageMaker(
       : createKeeping({ places: { manifests, input }, member, members, objects, clock, random });
   return {
     runner,
-    dispatch,
     models,
     requestBytesMost: requestBytesMost(input !== undefined, keeping !== undefined),
     ...(keeping !== undefined && { keeping }),

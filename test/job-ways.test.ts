@@ -7,6 +7,7 @@ import { seededRandom } from "../src/base/random.ts";
 import type { WayParts } from "../src/job-ways.ts";
 import { wayOf } from "../src/job-ways.ts";
 import { createManifests } from "../src/jobs/manifests.ts";
+import { createPlayersFirst } from "../src/jobs/players-first.ts";
 import { createLog } from "../src/telemetry/log.ts";
 import { cleanup } from "./support/cleanup.ts";
 import { fleetPlaces } from "./support/job-fleet.ts";
@@ -20,15 +21,17 @@ const ends = cleanup();
 function requestBytesMost(places: { readonly input?: string; readonly manifests?: string }): number {
   const standIn = ends(startAws());
   const { dispatch, fleet } = localScene(systemClock);
+  const random = seededRandom(1);
   const parts: WayParts = {
     member: "gold-1",
     members: () => [],
     env: standIn.env,
     dispatch,
+    playersFirst: createPlayersFirst({ fleet, clock: systemClock, random }),
     fleet,
     policy: () => localPolicy,
     clock: systemClock,
-    random: seededRandom(1),
+    random,
     log: createLog("silent").log,
   };
   const way = wayOf(

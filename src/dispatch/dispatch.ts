@@ -119,6 +119,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     const link = parts.linkOf(endpoint);
     const asked: Asked = { path: request.path, model: model ?? "" };
     const shares = request.share !== undefined;
+    const yields = request.pressureBelow !== undefined;
     const wire = engineCall(request, link, model);
     request.taken?.(endpoint);
     endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now(), shares);
@@ -157,7 +158,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         callerLeft.removeEventListener("abort", leave);
       },
       over(end) {
-        const outcome = { ...end, model: asked.model, stream: request.stream, shares };
+        const outcome = { ...end, model: asked.model, stream: request.stream, shares, yields };
         const moved = endpoint.end(outcome, clock.now(), random);
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
@@ -260,7 +261,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           (await isSwapped(model, endpoint, request, callerLeft));
         const ms = clock.now() - now;
         journey.engineMs += ms;
-        if (!result.answered && result.kind === "busy" && endpoint.peer !== undefined)
+        const isTurnedAway = !result.answered && result.kind === "busy" && endpoint.peer !== undefined;
+        // Who yields to all is in nobody's want.
+        if (isTurnedAway && request.pressureBelow === undefined)
           fleet.missed(endpoint.spec.tier, clock.now());
         if (isRenamed) {
           renamed = [...renamed, endpoint];

@@ -259,13 +259,15 @@ export function createEndpointState(
       if (bars) behind?.bar.bar(endpointRule.barMs, now);
       // Another router may have room for everybody but those who hold no more than a share.
       const ofShare = behind !== undefined && outcome.shares === true;
-      if (load) (ofShare ? sharePushBack : pushBack).pushed(outcome.retryAfterMs, now);
+      // And it sends jobs away for the sake of others.
+      const ofJob = behind !== undefined && outcome.yields === true;
+      if (load && !ofJob) (ofShare ? sharePushBack : pushBack).pushed(outcome.retryAfterMs, now);
       else if (outcome.kind === "ok") {
         pushBack.answered();
         if (ofShare) sharePushBack.answered();
       }
       // Who was stopped before an answer says nothing about answers.
-      const troubled = failure !== undefined || (load === true && !ofShare);
+      const troubled = failure !== undefined || (load === true && !ofShare && !ofJob);
       if (troubled || answered === true) noteTrouble(troubled, now);
       const change = breakerOf(outcome.model).record(outcome.kind, now, random);
       if (change === "opened") allClosed = false;

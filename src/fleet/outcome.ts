@@ -46,6 +46,8 @@ export interface Outcome {
   readonly stream: boolean;
   /** It held a part of the endpoint's share; as `begin` was told. */
   readonly shares?: boolean | undefined;
+  /** It was work that makes room for all others, who may find some where there is none for it. */
+  readonly yields?: boolean | undefined;
   /** Until the first byte of the answer's body, where one came. */
   readonly firstByteMs?: number | undefined;
   /** Until the end, whatever it was. */

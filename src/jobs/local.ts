@@ -6,31 +6,27 @@ import type { Clock } from "../base/clock.ts";
 import { Departure } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
-import type { Random } from "../base/random.ts";
 import type { Answer, Dispatch, Dispatched } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import { BrokenAnswer } from "../dispatch/relay.ts";
 import { isWholeAnswer } from "../dispatch/whole-answer.ts";
 import { readErrorBody } from "../engines/openai-wire.ts";
-import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
-import type { Fleet } from "../fleet/fleet.ts";
-import { route } from "../routing/route.ts";
+import type { FleetView } from "../fleet/fleet.ts";
 import type { RoutingPolicy } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { JobToDo } from "./job.ts";
 import { pathOf } from "./job.ts";
 import { jobTraceparent } from "./job-id.ts";
+import type { Guest, PlayersFirst } from "./players-first.ts";
 import type { Again, Ended, HandedJob, JobRunner, Submitted } from "./runner.ts";
 import { failed } from "./runner.ts";
-import { spareIn, spareRule, yieldAt } from "./spare.ts";
+import { spareIn, spareRule } from "./spare.ts";
 import { unstreamed } from "./unstreamed.ts";
 
 export const localRule = {
   /** Where nothing is spare: how long to leave it. A look costs nothing. */
   busyMs: 250,
-  /** How often jobs that run are held against what others need: what peers and engines say of themselves comes by itself. */
-  watchMs: 250,
   /** After a failure that may be the engine's: longer than a breaker needs to notice. */
   failedMs: 2_000,
   /** A job that fails so often, on engines that do other work, fails by itself. */
@@ -40,8 +36,6 @@ export const localRule = {
 } as const;
 
 export interface LocalRunner extends JobRunner {
-  /** Dispatch for everybody else: jobs leave before a request looks for a slot, so that it finds one. */
-  playersFirst(dispatch: Dispatch): Dispatch;
   /** Times that a job made room. */
   yields(): number;
 }
@@ -49,60 +43,25 @@ export interface LocalRunner extends JobRunner {
 export interface LocalParts {
   /** Without a result cache: a job is asked for once, and its result is kept in its row. */
   readonly dispatch: Dispatch;
-  readonly fleet: Fleet;
+  readonly playersFirst: PlayersFirst;
+  readonly fleet: FleetView;
   policy(): RoutingPolicy;
   readonly clock: Clock;
-  readonly random: Random;
 }
 
-interface Run {
-  readonly departure: Departure;
-  /** Where it holds a slot; undefined: nowhere yet, or no longer. */
-  at: EndpointState | undefined;
-  yielded: boolean;
-  /** It holds nothing any more. */
-  readonly over: Promise<void>;
-}
-
-export function createLocalRunner({ dispatch, fleet, policy, clock, random }: LocalParts): LocalRunner {
-  /** The newest last: it has the least to lose. As many as the lane hands over at once. */
-  const runs = new Set<Run>();
+export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock }: LocalParts): LocalRunner {
   /** By job: how often it failed where the engine may be at fault. No longer than there are unfinished jobs. */
   const failures = new Map<string, number>();
   let yields = 0;
-  let stopWatch: (() => void) | undefined;
 
-  /** Sends jobs away, the newest first, from where somebody arrives or too much is going on. Answers which. */
-  const makeRoom = (arrives: (endpoint: EndpointState) => boolean): Run[] => {
-    const now = clock.now();
-    const leaving: Run[] = [];
-    for (const [endpoint, own] of Map.groupBy(runs, ({ at }) => at)) {
-      if (endpoint === undefined) continue;
-      const many = yieldAt(endpoint, own.length, arrives(endpoint) ? 1 : 0, now);
-      leaving.push(...own.slice(own.length - many));
-    }
-    for (const run of leaving) {
-      run.yielded = true;
-      run.at = undefined;
-      yields += 1;
-      run.departure.abort();
-    }
-    return leaving;
-  };
-
-  /** Tiers this request prefers to the one it would get now. A full engine there is full of jobs, which must go. */
-  const missed = (request: InferenceRequest): readonly Tier[] => {
-    const tiers = request.ladder.map(({ tier }) => tier);
-    const decision = route(request, fleet, [], clock.now(), random);
-    if (!("endpoint" in decision)) return tiers;
-    const { spec, peer } = decision.endpoint;
-    const isHere = decision.do === "try" && peer === undefined;
-    return tiers.slice(0, tiers.indexOf(spec.tier) + (isHere ? 0 : 1));
-  };
-
-  const watch = (): void => {
-    makeRoom(() => false);
-    stopWatch = runs.size === 0 ? undefined : clock.after(localRule.watchMs, watch);
+  const left = (madeRoom: boolean): Again => {
+    if (madeRoom) yields += 1;
+    return {
+      kind: "again",
+      about: madeRoom ? "room" : "job",
+      afterMs: madeRoom ? localRule.busyMs : 0,
+      why: madeRoom ? "It made room for others." : "It was cut short.",
+    };
   };
 
   const failedThere = (job: JobToDo, why: string): Again | Ended => {
@@ -116,12 +75,17 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     return failed(`It failed ${times} times. ${why}`);
   };
 
-  const outcomeOf = async (job: JobToDo, run: Run, done: Dispatched): Promise<Submitted> => {
+  const outcomeOf = async (
+    job: JobToDo,
+    run: Guest,
+    departure: Departure,
+    done: Dispatched,
+  ): Promise<Submitted> => {
     switch (done.kind) {
       case "answer": {
-        const body = await wholeBody(done, run.departure);
+        const body = await wholeBody(done, departure);
         if (body === undefined) {
-          return run.departure.aborted ? leftBecause(run) : failedThere(job, "Its answer broke off.");
+          return departure.aborted ? left(run.sentAway) : failedThere(job, "Its answer broke off.");
         }
         if (body.byteLength > localRule.resultBytesMost) {
           return failed(
@@ -138,6 +102,8 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
       case "refusal":
         // Its own engines may have been tried, or none had room: the one counts against it, the other does not.
         if (done.code === "upstream_failed") return failedThere(job, done.message);
+        // Its slot there was wanted by somebody who goes before, which its router alone knows in time.
+        if (done.code === "tier_overloaded" && run.at?.peer !== undefined) return left(true);
         // Others may want another model or another tier: whether nobody has room at all is for `busyMs` to say.
         return {
           kind: "again",
@@ -146,7 +112,7 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
           why: done.message,
         };
       case "gone":
-        return leftBecause(run);
+        return left(run.sentAway);
       case "defer":
         throw new Error("a job was deferred to the lane that it came from");
     }
@@ -160,51 +126,29 @@ export function createLocalRunner({ dispatch, fleet, policy, clock, random }: Lo
     outputKey: ({ id }) => `local/${id}`,
 
     async submit(job, signal, began) {
-      const { promise: over, resolve: end } = Promise.withResolvers<void>();
-      const run: Run = { departure: new Departure(), at: undefined, yielded: false, over };
-      const leave = (): void => run.departure.abort();
+      const departure = new Departure();
+      const leave = (): void => departure.abort();
       signal.addEventListener("abort", leave);
       if (signal.aborted) leave();
-      runs.add(run);
-      stopWatch ??= clock.after(localRule.watchMs, watch);
+      const run = playersFirst.enter(leave);
       try {
         const request = requestFor(job, policy(), clock, (endpoint) => {
           run.at = endpoint;
           began?.();
         });
-        return await outcomeOf(job, run, await dispatch(request, run.departure));
+        return await outcomeOf(job, run, departure, await dispatch(request, departure));
       } finally {
-        end();
-        runs.delete(run);
+        run.over();
         signal.removeEventListener("abort", leave);
-        if (runs.size === 0) {
-          stopWatch?.();
-          stopWatch = undefined;
-        }
       }
     },
 
     // What ran here ended with the call that ran it.
     look: () => Promise.resolve({ kind: "absent" }),
 
-    playersFirst: (onward) => (request, callerLeft) => {
-      if (runs.size === 0) return onward(request, callerLeft);
-      const tiers = missed(request);
-      const leaving = makeRoom(({ spec }) => tiers.includes(spec.tier));
-      if (leaving.length === 0) return onward(request, callerLeft);
-      // A slot is free when its call is over, which takes some turns of the queue of promises and no time.
-      return Promise.all(leaving.map(({ over }) => over)).then(() => onward(request, callerLeft));
-    },
     yields: () => yields,
   };
 }
-
-const leftBecause = ({ yielded }: Run): Again => ({
-  kind: "again",
-  about: yielded ? "room" : "job",
-  afterMs: yielded ? localRule.busyMs : 0,
-  why: yielded ? "It made room for others." : "It was cut short.",
-});
 
 function refusedWith(status: number, body: Uint8Array): string {
   const said = readErrorBody(status, Buffer.from(body).toString("utf8"))?.message;

@@ -34,7 +34,8 @@ function spareAt(endpoint: EndpointView, now: Instant): number {
  */
 export function yieldAt(endpoint: EndpointView, own: number, arriving: number, now: Instant): number {
   const others = endpoint.pressure(now) - own / endpoint.spec.slots;
-  if (others >= spareRule.pressureMost) return own;
+  // A peer sees to its own engines: what it says of them is late here, and counts our jobs among the others'.
+  if (endpoint.peer === undefined && others >= spareRule.pressureMost) return own;
   const lacking = endpoint.waiting + arriving - freeSlots(endpoint, now);
   return Math.max(0, Math.min(own, lacking));
 }

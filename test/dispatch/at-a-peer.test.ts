@@ -139,6 +139,17 @@ describe("an answer through another router", () => {
     expect(fleet.short(clock.now())).toEqual(["gold"]);
   });
 
+  test("that it has no room for a job is no word on what it has for others", async () => {
+    const { clock, fleet, ask, endpointOf } = scene({ a: refusing(429, "tier_overloaded") });
+    const done = await ask(20, { sla: "async", pressureBelow: 0.5 });
+    expect(done).toMatchObject({ kind: "refusal", code: "tier_overloaded" });
+    expect(fleet.short(clock.now())).toEqual([]);
+    const a = endpointOf("a");
+    expect([a.pushedBack(clock.now()), a.breakerState(clock.now())]).toEqual([false, "closed"]);
+    await ask(20);
+    expect([a.pushedBack(clock.now()), fleet.short(clock.now())]).toEqual([true, ["gold"]]);
+  });
+
   test("that says its time is over ends the request as a deadline where ours is over too, and opens no breaker", async () => {
     const { ask, ends, endpointOf, clock } = scene({
       a: { ...refusing(504, "deadline_exceeded"), headAfterMs: 95 },

@@ -1,10 +1,13 @@
 // Jobs on this fleet, beside players: where they begin, how they leave, and what comes of them.
 
 import { describe, expect, test } from "bun:test";
-import { localRule } from "../../src/jobs/local.ts";
+import { seededRandom } from "../../src/base/random.ts";
+import { createLocalRunner, localRule } from "../../src/jobs/local.ts";
+import { createPlayersFirst, playersFirstRule } from "../../src/jobs/players-first.ts";
 import type { Submitted } from "../../src/jobs/runner.ts";
+import { advertWith, engineThere } from "../support/adverts.ts";
 import { jobToDo, textOf } from "../support/job-to-do.ts";
-import { localScene } from "../support/local-scene.ts";
+import { localPolicy, localScene } from "../support/local-scene.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 function scene(options: Parameters<typeof localScene>[1] = {}) {
@@ -213,10 +216,10 @@ describe("jobs make room", () => {
     const { clock, local, submit, hang } = scene({ slots: 4 });
     hang();
     const run = submit();
-    await clock.advance(localRule.watchMs);
+    await clock.advance(playersFirstRule.watchMs);
     expect(run.ended).toBeUndefined();
     local.endpoint.setGauges({ running: 6 }, clock.now());
-    await clock.advance(localRule.watchMs);
+    await clock.advance(playersFirstRule.watchMs);
     expect(run.ended).toMatchObject({ kind: "again" });
     expect(clock.pending()).toBe(0);
   });
@@ -244,5 +247,46 @@ describe("jobs make room", () => {
     await clock.settle();
     expect(run.ended).toMatchObject({ kind: "again", afterMs: 0 });
     expect([local.endpoint.inflight, local.wire.open(), clock.pending()]).toEqual([0, 0, 0]);
+  });
+});
+
+describe("a job at a peer", () => {
+  /** Its router answers so, once the job has a slot there. */
+  async function turnedAway(code: "tier_overloaded" | "upstream_failed") {
+    const clock = virtualClock();
+    const { fleet } = localScene(clock);
+    const advert = advertWith([engineThere({ slots: 4 })]);
+    fleet.setPeer({ name: "b", boot: "1", state: "alive", advert, advertAt: clock.now() }, clock.now());
+    const there = fleet.named("b/vllm");
+    if (there === undefined) throw new Error("no b");
+    const runner = createLocalRunner({
+      dispatch(request) {
+        request.taken?.(there);
+        const journey = { tried: [], queuedMs: 0, engineMs: 0, because: "pool-full" as const };
+        return Promise.resolve({ kind: "refusal", code, message: "No.", retryAfterMs: 60_000, journey });
+      },
+      playersFirst: createPlayersFirst({ fleet, clock, random: seededRandom(1) }),
+      fleet,
+      policy: () => localPolicy,
+      clock,
+    });
+    const job = jobToDo(runner, "x", { acceptedAtMs: clock.wallMs() });
+    const ended = await runner.submit(job, new AbortController().signal);
+    expect(clock.pending()).toBe(0);
+    return { ended, yields: runner.yields() };
+  }
+
+  test("that is sent away by the peer has made room, and comes again as any that has", async () => {
+    expect(await turnedAway("tier_overloaded")).toMatchObject({
+      ended: { kind: "again", about: "room", afterMs: localRule.busyMs },
+      yields: 1,
+    });
+  });
+
+  test("that fails there has failed there", async () => {
+    expect(await turnedAway("upstream_failed")).toMatchObject({
+      ended: { kind: "again", about: "job", afterMs: localRule.failedMs },
+      yields: 0,
+    });
   });
 });

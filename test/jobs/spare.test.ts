@@ -42,6 +42,7 @@ const yieldRows: readonly (readonly [
   ["the only slot is left for the first who comes", { slots: 1, inflight: 1 }, 1, 1, 1],
   ["a job alone does not press itself out", { slots: 1, inflight: 1 }, 1, 0, 0],
   ["all go where others alone fill the engine", { slots: 4, inflight: 2, pressure: 1.5 }, 2, 0, 2],
+  ["none where a peer says so: it sees to that", { slots: 1, inflight: 1, pressure: 2, peer: {} }, 1, 0, 0],
   ["from a peer that has no room left", { slots: 4, inflight: 2, peer: { free: 0 } }, 2, 1, 1],
 ];
 

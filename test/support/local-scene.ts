@@ -14,6 +14,7 @@ import type { Fleet } from "../../src/fleet/fleet.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import type { LocalRunner } from "../../src/jobs/local.ts";
 import { createLocalRunner } from "../../src/jobs/local.ts";
+import { createPlayersFirst } from "../../src/jobs/players-first.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import type { FakeWire, Reply } from "./fake-wire.ts";
@@ -90,8 +91,9 @@ export function localScene(
     }),
     events: { attemptEnded: () => undefined, breakerMoved: () => undefined },
   });
-  const runner = createLocalRunner({ dispatch, fleet, policy: () => localPolicy, clock, random });
-  const forPlayers = runner.playersFirst(dispatch);
+  const playersFirst = createPlayersFirst({ fleet, clock, random });
+  const runner = createLocalRunner({ dispatch, playersFirst, fleet, policy: () => localPolicy, clock });
+  const forPlayers = playersFirst.around(dispatch);
 
   const scene: LocalScene = {
     runner,
