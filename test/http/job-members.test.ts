@@ -113,6 +113,32 @@ describe("a job of another host", () => {
     await until(() => there.door.lifecycle.active === 0 && here.door.lifecycle.active === 0);
   });
 
+  test("is waited for no longer than this host stays: the caller is told how it stands there", async () => {
+    const { here, there } = pair();
+    there.runner.onSubmit = endless;
+    const id = await there.placed();
+    const asked = here.ask("GET", `/v1/jobs/${id}?wait=60`);
+    await until(() => there.door.lifecycle.active === 1);
+    here.door.lifecycle.enter("draining");
+    const response = await asked;
+    expect([response.status, await read(response)]).toMatchObject([200, { id, status: "queued" }]);
+    expect(there.asked.at(-1)).toBe(`GET /v1/jobs/${id}`);
+    await until(() => there.door.lifecycle.active === 0);
+    expect((await read(await here.ask("GET", `/v1/jobs/${id}?wait=60`))).status).toBe("queued");
+  });
+
+  test("is waited for although its own host drains and holds nobody", async () => {
+    const { here, there } = pair();
+    there.runner.onSubmit = endless;
+    const id = await there.placed();
+    const asked = here.ask("GET", `/v1/jobs/${id}?wait=60`);
+    await until(() => there.door.lifecycle.active === 1);
+    there.door.lifecycle.enter("draining");
+    await there.door.lifecycle.settled();
+    await there.ask("POST", `/v1/jobs/${id}/cancel`);
+    expect((await read(await asked)).status).toBe("cancelled");
+  });
+
   test("is cancelled from here, once", async () => {
     const { here, there } = pair();
     there.runner.onSubmit = endless;

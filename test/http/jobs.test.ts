@@ -242,6 +242,25 @@ describe("GET /v1/jobs/{id}", () => {
     expect((await read(await waiting)).status).toBe("queued");
   });
 
+  test("holds no drain up: who waits when it begins, or comes later, is told at once how things stand", async () => {
+    const each = house();
+    const { lifecycle } = each.door;
+    each.runner.onSubmit = endless;
+    const { id } = await read(await each.post());
+    const wait = () => each.ask("GET", `/v1/jobs/${id}?wait=60`);
+    const waiting = [wait(), wait(), wait()];
+    while (lifecycle.active < 3) await Bun.sleep(1);
+    lifecycle.enter("draining");
+    await lifecycle.settled();
+    for (const response of [...(await Promise.all(waiting)), await wait()])
+      expect([response.status, (await read(response)).status]).toEqual([200, "queued"]);
+    lifecycle.enter("ready");
+    const later = finished(each, id);
+    while (lifecycle.active === 0) await Bun.sleep(1);
+    await each.ask("POST", `/v1/jobs/${id}/cancel`);
+    expect((await read(await later)).status).toBe("cancelled");
+  });
+
   test("is 404 for what is not there or another caller's, and 503 for what another host has", async () => {
     const each = house({ keyed: true });
     const lobby = { authorization: "Bearer a" };
