@@ -71,6 +71,8 @@ export interface JobDesk {
   readonly durability: "fleet" | "host" | undefined;
   /** What it calls its models; undefined: it has what the fleet has. */
   readonly models: readonly string[] | undefined;
+  /** A longer request is refused. */
+  readonly requestBytesMost: number;
   /** Whether a job for this model, or for none, can be done here. */
   takes(model: string | undefined): boolean;
   /** How long jobs took of late, from acceptance to result; undefined: nobody knows. */

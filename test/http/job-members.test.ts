@@ -209,6 +209,7 @@ describe("a job of another host", () => {
       member: "gold-3",
       runner: scriptedRunner(systemClock.now),
       models: undefined,
+      requestBytesMost: 100_000,
       clock: systemClock,
       random: seededRandom(1),
     });

@@ -404,6 +404,24 @@ describe("a chat request", () => {
     expect(await codeOf(await each.chat({ stream: true }))).toBe("429 tier_overloaded");
   });
 
+  test("that is too long for the lane and finds all full is told to come again, and too long only where no other will do", async () => {
+    const each = house();
+    each.fill();
+    each.finishAtOnce();
+    await finished(each, (await read(await each.post())).id);
+    const long = { filling: "x".repeat(100_000) };
+    for (const headers of [{}, prefer])
+      expect(await codeOf(await each.chat(long, headers))).toBe("429 tier_overloaded");
+    expect((await each.chat({}, prefer)).status).toBe(202);
+    const onlyInLane = { ...long, model: "story-8b" };
+    for (const asked of [
+      each.chat(long, sla),
+      each.chat({ ...long, model: "bronze" }),
+      each.chat(onlyInLane, prefer),
+    ])
+      expect(await codeOf(await asked)).toBe("413 request_too_large");
+  });
+
   test("that waits for the lane is told of its failure, or of the end of its time, and then nobody works for it", async () => {
     const each = house();
     each.fill();

@@ -324,6 +324,7 @@ test("a desk whose store cannot be opened refuses everything with the reason", a
     member: "gold-1",
     runner,
     models: ["m"],
+    requestBytesMost: 100_000,
     clock,
     random: seededRandom(1),
   });
