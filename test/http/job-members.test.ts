@@ -166,11 +166,24 @@ describe("a job of another host", () => {
     expect(Number(response.headers.get("retry-after-ms"))).toBeGreaterThan(0);
     expect(response.headers.get("location")).toBe(`/v1/jobs/${id}`);
     expect(await codeOf(response)).toBe("503 job_owner_unreachable");
-    const stranger = `job_gold-9_${ulid(1)}`;
-    expect(await codeOf(await here.ask("POST", `/v1/jobs/${stranger}/cancel`))).toBe(
-      "503 job_owner_unreachable",
-    );
     expect(there.asked).toEqual(["POST /v1/jobs"]);
+  });
+
+  test("that was named by a host of which nobody has heard is 404, and 503 as long as that host may be starting", async () => {
+    const { here } = pair({ isOld: true });
+    const young = pair().here;
+    for (const [what, method] of [
+      ["", "GET"],
+      ["?wait=60", "GET"],
+      ["/cancel", "POST"],
+    ] as const) {
+      const path = `/v1/jobs/job_gold-9_${ulid(1)}${what}`;
+      expect([what, await codeOf(await here.ask(method, path))]).toEqual([what, "404 job_not_found"]);
+      expect([what, await codeOf(await young.ask(method, path))]).toEqual([
+        what,
+        "503 job_owner_unreachable",
+      ]);
+    }
   });
 
   test("of a suspect is asked for all the same", async () => {
