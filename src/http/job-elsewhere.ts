@@ -135,7 +135,11 @@ async function askEach(
       // Only who has it can cancel it, and nobody has it until it is adopted.
       return isEnd(sought.job.state) ? alreadyEnded : gone;
     }
-    if (tried.has(sought.member)) return gone;
+    if (tried.has(sought.member)) {
+      // Alive, as far as gossip knows, and not to be reached: it has the job, and has not ended it.
+      const { job } = sought;
+      return what === "get" && job !== undefined ? { kind: "found", job, result: undefined } : gone;
+    }
     member = sought.member;
   }
 }

@@ -47,6 +47,8 @@ export interface Elsewhere {
   readonly kind: "elsewhere";
   readonly id: string;
   readonly member: string;
+  /** As S3 knows it, where it was asked: told where that member cannot be. */
+  readonly job?: Job;
 }
 
 export type Ordered =

@@ -441,6 +441,25 @@ describe("where S3 knows of jobs", () => {
     }
   });
 
+  test("a job whose host is alive and cannot be asked is shown as S3 knows it, and waited for; it is not cancelled", async () => {
+    const { fleet, here, there } = pair({
+      instead: { seek: async () => ({ kind: "elsewhere", id, member: "gold-2", job: jobOf() }) },
+    });
+    await there.stop();
+    const response = await get(here);
+    expect([response.status, (await read(response)).status]).toEqual([200, "queued"]);
+    const began = performance.now();
+    expect((await read(await get(here, "?wait=1"))).status).toBe("queued");
+    expect(performance.now() - began).toBeGreaterThan(900);
+    const cancelled = await here.ask("POST", `/v1/jobs/${id}/cancel`);
+    expect(await codeOf(cancelled)).toBe("503 job_owner_unreachable");
+    const waiting = get(here, "?wait=60");
+    await until(() => here.door.lifecycle.active === 1);
+    // It comes back, under another address, and has it.
+    fleet.router("gold-2", { instead: { wait: async () => found({ state: "done", endedAtMs: 1 }) } });
+    expect((await read(await waiting)).status).toBe("succeeded");
+  });
+
   test("who waits for an orphan waits on, and gets it from whoever adopts it", async () => {
     const fleet = fleetOf();
     const seeks: number[] = [];
