@@ -22,6 +22,8 @@ const jobCallsRule = {
   briefMs: 10_000,
   /** A result of 16 MB and what stands around it. */
   answerBytesMost: 20 * 1024 * 1024,
+  /** After the start; a whole fleet that is restarted has found together by then. */
+  unheardMs: 60_000,
 } as const;
 
 export interface JobCallsParts {
@@ -44,7 +46,8 @@ interface LinkedMember {
 }
 
 export function createJobCalls({ seals, members, clock }: JobCallsParts): JobCallLinks {
-  const { briefConnections, longConnections, briefMs, answerBytesMost } = jobCallsRule;
+  const { briefConnections, longConnections, briefMs, answerBytesMost, unheardMs } = jobCallsRule;
+  const startedAt = clock.now();
   const links = new Map<string, LinkedMember>();
 
   /** Addresses by name, of those that can be asked. */
@@ -88,6 +91,12 @@ export function createJobCalls({ seals, members, clock }: JobCallsParts): JobCal
       if (linked === undefined) return { unreachable: "it is not among the living hosts of this fleet" };
       const errand = createErrand(ask, ask.leftMs > briefMs ? linked.long : linked.brief);
       return await errand();
+    },
+    mayExist(name) {
+      const heard = members().filter(({ isSelf }) => !isSelf);
+      // Who is cut off from all others knows no names either.
+      if (heard.length === 0 || clock.now() - startedAt < unheardMs) return true;
+      return heard.some((member) => member.name === name);
     },
     others: () => [...reachable().keys()],
     membersChanged: () => unlinkGone(reachable()),

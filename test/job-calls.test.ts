@@ -14,6 +14,7 @@ import { clockOffBy } from "./support/gossip-host.ts";
 import type { RawConnection } from "./support/raw-server.ts";
 import { startRawServer } from "./support/raw-server.ts";
 import { sealing } from "./support/seals.ts";
+import { virtualClock } from "./support/virtual-clock.ts";
 import { until } from "./wire/reading.ts";
 
 const ends = cleanup();
@@ -213,4 +214,27 @@ describe("who can be asked", () => {
     expect(outcomes.filter((why) => why === "the caller has left")).toHaveLength(256);
     expect(outcomes.filter((why) => why === "too many questions to it are under way")).toHaveLength(44);
   });
+});
+
+test("a host that gossip has never heard of may exist until this one has run for a minute, and as long as it hears of nobody", async () => {
+  const clock = virtualClock();
+  const row = (name: string, isSelf: boolean): MemberFacts => ({
+    name,
+    isSelf,
+    state: "dead",
+    incarnation: 1,
+    advert: undefined,
+  });
+  const rows = [row("gold-1", true)];
+  const calls = ends(createJobCalls({ seals: sealsOf("gold-1"), members: () => rows, clock }));
+  const may = () => ["gold-2", "gold-9"].map(calls.mayExist);
+  await clock.advance(60_000);
+  expect(may()).toEqual([true, true]);
+  rows.push(row("gold-2", false));
+  expect(may()).toEqual([true, false]);
+  const young = ends(createJobCalls({ seals: sealsOf("gold-1"), members: () => rows, clock }));
+  await clock.advance(59_999);
+  expect(young.mayExist("gold-9")).toBe(true);
+  await clock.advance(1);
+  expect(young.mayExist("gold-9")).toBe(false);
 });

@@ -4,6 +4,8 @@ export interface Screen {
   /** Whether somebody watches; else lines are plain and nothing is redrawn. */
   readonly isTerminal: boolean;
   line(text?: string): void;
+  /** What another program has written for a pipe, cut to the screen. */
+  quote(lines: readonly string[]): void;
   heading(text: string): void;
   /** `name` in a column of its own, `text` beside it. */
   row(name: string, text: string): void;
@@ -40,13 +42,18 @@ export function createScreen(output: NodeJS.WriteStream): Screen {
 
   const row = (name: string, text: string): void => write(`${indent}${dim(name.padEnd(nameWidth))}${text}\n`);
 
+  const line = (text = ""): void => write(`${text === "" ? "" : indent}${text}\n`);
+
   return {
     isTerminal,
     dim,
     bold,
     good: paint(32),
     bad: paint(31),
-    line: (text = "") => write(`${text === "" ? "" : indent}${text}\n`),
+    line,
+    quote(lines) {
+      for (const text of lines) line(cut(text, width() - indent.length));
+    },
     heading: (text) => write(`\n${bold(text)}\n`),
     row,
     paragraph(name, text) {

@@ -12,7 +12,7 @@ import { until } from "./until.ts";
 export const theyAreOne: Step = async (house, screen) => {
   screen.heading("tierline status: the fleet as gold-1 knows it, by gossip");
   const { code, lines } = await house.gold1.tierline("status");
-  for (const line of lines) screen.line(line);
+  screen.quote(lines);
   const known = lines.some((line) => line.includes(`${house.hosts.length} alive`));
   return check(screen, code === 0 && known, "gold-1 should know the others");
 };

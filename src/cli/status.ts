@@ -8,7 +8,7 @@ import { problemLines } from "./fleet-problems.ts";
 import { byPressure, cacheWords, columns, fleetLine, marksText, rowsOf, tierRows } from "./fleet-tables.ts";
 import { laneTrouble, laneWords } from "./job-answers.ts";
 import { routerOptions } from "./router.ts";
-import { fittedTable, wrappedText } from "./table.ts";
+import { cutText, fittedTable, wrappedText } from "./table.ts";
 
 /** With the tiers and the caches this fills a screen of 24 lines, however large the fleet. */
 const statusRule = { problemsMost: 4, endpointsMost: 7 } as const;
@@ -26,15 +26,16 @@ const shown = [endpoint, state, pressure, used, p50, p99, breaker, tier];
 
 function statusText({ fleet, caches }: Look, width: number | undefined): string {
   const here = [
-    `cache hits here: ${cacheWords(caches).join(", ")}`,
-    ...(fleet.jobs === undefined ? [] : [`jobs here: ${laneWords(fleet.jobs)}`]),
+    wrappedText(`cache hits here: ${cacheWords(caches).join(", ")}`, width),
+    // What ails the endpoint is in AWS's words, which may be long: the screen has no room for more than their beginning.
+    ...(fleet.jobs === undefined ? [] : [cutText(`jobs here: ${laneWords(fleet.jobs)}`, width)]),
   ];
   const blocks = [
     `${wrappedText(`${fleetLine(fleet)}.`, width)}\n`,
     wrongText(fleet, width),
     tiersText(fleet, width),
     endpointsText(fleet, width),
-    here.map((line) => `${wrappedText(line, width)}\n`).join(""),
+    here.map((line) => `${line}\n`).join(""),
   ];
   return blocks.filter((block) => block !== "").join("\n");
 }

@@ -84,7 +84,7 @@ export function createAdminApp(door: Door): App {
     const stream = context.req.query("stream") !== "false";
     const described = { ...asked, path: "/v1/chat/completions", stream } as const;
     const headers = new Headers({ prefer: context.req.query("prefer") ?? "" });
-    const laneMs = elsewhere ? undefined : laneMsFor(described, headers, door.desk);
+    const laneMs = elsewhere ? undefined : laneMsFor({ ...described, bodyBytes: 0 }, headers, door);
     const request = { ...described, deadline, session, elsewhere, laneMs };
     const { decision, candidates } = explain(request, door.fleet, now, door.random);
     const rungOf = (name: string): number => {

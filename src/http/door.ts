@@ -88,6 +88,8 @@ export interface MemberAnswer {
 export interface JobCalls {
   /** Never rejects. `unreachable`: why there is no answer of a router of this fleet, in a few words. */
   ask(ask: MemberAsk): Promise<MemberAnswer | { readonly unreachable: string }>;
+  /** Whether there is or was such a router, as far as is known: who has only just started, or is cut off, rules nobody out. */
+  mayExist(member: string): boolean;
   /** The routers that can be asked. */
   others(): readonly string[];
 }

@@ -7,10 +7,11 @@ import { isErrorCode } from "../base/error-codes.ts";
 import type { Dispatched } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { InferencePath } from "../engines/dialect.ts";
-import type { JobDesk, SeenJob } from "../jobs/desk.ts";
+import type { SeenJob } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { JobKind } from "../jobs/job.ts";
 import { isEnd, jobKinds, pathOf } from "../jobs/job.ts";
+import { isAbsent } from "../routing/models.ts";
 import type { Asked } from "../routing/sla.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
@@ -29,13 +30,23 @@ const kindOf = (path: InferencePath): JobKind | undefined => jobKinds.find((kind
 const takesJob = ({ sla }: Pick<Asked, "sla">, headers: Headers): boolean =>
   sla === "async" || prefersAsync(headers.get("prefer"));
 
+export interface LaneAsk extends Asked {
+  readonly path: InferencePath;
+  readonly stream: boolean;
+  readonly bodyBytes: number;
+}
+
 /** As `RoutingRequest.laneMs`. */
 export function laneMsFor(
-  request: Asked & { readonly path: InferencePath; readonly stream: boolean },
+  request: LaneAsk,
   headers: Headers,
-  desk: JobDesk,
+  { desk, fleet }: Pick<Door, "desk" | "fleet">,
 ): number | undefined {
-  if (!desk.takes(request.model) || kindOf(request.path) === undefined) return undefined;
+  const { model, path, bodyBytes } = request;
+  if (!desk.takes(model) || kindOf(path) === undefined) return undefined;
+  // Who could be served elsewhere is not told of the lane's limits; who wants nothing but the lane is.
+  const wantsLane = request.sla === "async" || (model !== undefined && isAbsent(fleet, model));
+  if (bodyBytes > desk.requestBytesMost && !wantsLane) return undefined;
   if (takesJob(request, headers)) return 0;
   return request.stream ? undefined : desk.typicalMs();
 }

@@ -10,7 +10,7 @@ import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
 import type { Elsewhere, JobDesk, JobOrder, SeenJob } from "../jobs/desk.ts";
 import type { DeskRefusal } from "../jobs/desk-refusal.ts";
-import { alreadyEnded } from "../jobs/desk-refusal.ts";
+import { alreadyEnded, notFound } from "../jobs/desk-refusal.ts";
 import { isEnd } from "../jobs/job.ts";
 import { retryAfterMs } from "../routing/admission.ts";
 import type { Door, JobCalls, MemberAnswer } from "./door.ts";
@@ -126,14 +126,20 @@ async function askEach(
     });
     const said = answer === undefined ? { useless: "this host is in no fleet" } : judged(answer, desk);
     if ("told" in said) return { kind: "told", answer: said.told };
-    const gone = ownerUnreachable(member, said.useless, door);
+    // Where S3 knows of jobs, it tells.
+    const isNobodys = desk.seek === undefined && askMember?.mayExist(member) !== true;
+    const gone = isNobodys ? notFound : ownerUnreachable(member, said.useless, door);
     const sought = signal.aborted ? gone : ((await desk.seek?.(id, caller, signal)) ?? gone);
     if (sought.kind !== "elsewhere") {
       if (what === "get" || sought.kind === "refused") return sought;
       // Only who has it can cancel it, and nobody has it until it is adopted.
       return isEnd(sought.job.state) ? alreadyEnded : gone;
     }
-    if (tried.has(sought.member)) return gone;
+    if (tried.has(sought.member)) {
+      // Alive, as far as gossip knows, and not to be reached: it has the job, and has not ended it.
+      const { job } = sought;
+      return what === "get" && job !== undefined ? { kind: "found", job, result: undefined } : gone;
+    }
     member = sought.member;
   }
 }

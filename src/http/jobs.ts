@@ -5,12 +5,11 @@ import type { Hono } from "hono";
 import type { Leaving } from "../base/departure.ts";
 import { Departure } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
-import { pause } from "../base/pause.ts";
 import { reuseOf } from "../dispatch/reuse.ts";
 import type { Elsewhere, FoundJob, JobOrder } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { DeskRefusal } from "../jobs/desk-refusal.ts";
-import { isEnd, isJobKind } from "../jobs/job.ts";
+import { isJobKind } from "../jobs/job.ts";
 import { valueIn } from "../jobs/json-members.ts";
 import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
@@ -22,7 +21,6 @@ import type { BadRequest } from "./errors.ts";
 import { errorResponse } from "./errors.ts";
 import {
   askAround,
-  elsewhereRule,
   orderAround,
   orderedResponse,
   ownerUnreachable,
@@ -31,6 +29,7 @@ import {
 } from "./job-elsewhere.ts";
 import { listJobs, readJobsQuery } from "./job-list.ts";
 import { jobResponse, jobsPath, jobText, mustBe } from "./job-shape.ts";
+import { waitFor } from "./job-wait.ts";
 import type { Answer, Route } from "./listen.ts";
 import { absentModel } from "./models.ts";
 import { readCacheControl, readIdempotencyKey } from "./request-headers.ts";
@@ -162,21 +161,12 @@ async function get(
   if (wait !== undefined && !/^\d{1,9}(\.\d{1,9})?$/.test(wait)) {
     return bad(mustBe("wait", "a number of seconds, such as 30"));
   }
-  const { desk, clock } = door;
-  const end = clock.now() + Math.min(Number(wait ?? 0) * 1000, jobsRule.waitMsMost);
-  const leftMs = (): number => Math.max(0, end - clock.now());
-  // A drain that is over in earnest ends the wait, and the caller is told how things stand.
+  const waitMs = Math.min(Number(wait ?? 0) * 1000, jobsRule.waitMsMost);
+  const ask = { id, caller, waitMs, fromMember: fromMember !== undefined };
   return whileHere(raw, door, async (callerLeft) => {
-    for (;;) {
-      const here = await desk.wait(id, caller, leftMs(), callerLeft);
-      if (here.kind !== "elsewhere") return found(here);
-      if (fromMember !== undefined) return notSentOn(here, door);
-      const there = await askAround(here, { what: "get", caller, waitMs: leftMs(), callerLeft }, door);
-      // Its host has died, and it begins elsewhere soon: perhaps here.
-      const isOrphan = there.kind === "found" && !isEnd(there.job.state);
-      if (!isOrphan || leftMs() === 0 || callerLeft.aborted) return reachedResponse(there, id);
-      await pause(clock, Math.min(leftMs(), elsewhereRule.lookAgainMs), callerLeft);
-    }
+    const waited = await waitFor(ask, callerLeft, door);
+    if (waited.from === "around") return reachedResponse(waited.reached, id);
+    return waited.told.kind === "elsewhere" ? notSentOn(waited.told, door) : found(waited.told);
   });
 }
 

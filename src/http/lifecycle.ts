@@ -16,6 +16,8 @@ export interface Lifecycle {
   readonly over: boolean;
   enter(phase: Phase): void;
   end(): void;
+  /** Calls `listener` once, when a drain begins, now where one is under way; the returned function forgets it. */
+  onDrain(listener: () => void): () => void;
   /** When the last one came that a load balancer had sent here. */
   readonly lastArrivalAt: Instant;
   /** A request begins; the returned function ends it, once. `arrivedAt`: it is of those that go elsewhere when told to. */
@@ -46,6 +48,7 @@ export function createLifecycle(): Lifecycle {
   let waiting: Waiting[] = [];
   /** Those that ran when the drain began. */
   let staying = new Set<() => void>();
+  const drainListeners = new Set<() => void>();
 
   const whenEmpty = (until: Set<() => void>): Promise<void> =>
     until.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push({ until, resolve }));
@@ -67,12 +70,24 @@ export function createLifecycle(): Lifecycle {
       return phase === "draining" ? staying.size : running.size;
     },
     enter(next) {
-      if (next === "draining" && phase !== next) staying = new Set(running);
+      const begins = next === "draining" && phase !== next;
       phase = next;
+      if (!begins) return;
+      staying = new Set(running);
+      const told = [...drainListeners];
+      drainListeners.clear();
+      for (const listener of told) listener();
     },
     end() {
       lifecycle.enter("draining");
       ending = true;
+    },
+    onDrain(listener) {
+      // A function of its own for each, since two may share a listener.
+      const entry = (): void => listener();
+      if (phase === "draining") entry();
+      else drainListeners.add(entry);
+      return () => void drainListeners.delete(entry);
     },
     get lastArrivalAt() {
       return lastArrivalAt;

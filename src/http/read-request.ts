@@ -84,7 +84,9 @@ function saidByCaller(
     stream: fields.stream,
     session: readSession(headers.get("x-tierline-session"), fields.user),
     elsewhere,
-    laneMs: elsewhere ? undefined : laneMsFor({ ...asked, path, stream: fields.stream }, headers, door.desk),
+    laneMs: elsewhere
+      ? undefined
+      : laneMsFor({ ...asked, path, stream: fields.stream, bodyBytes: body.length }, headers, door),
     reuse: reuseOf({
       ...fields,
       sla: asked.sla,

@@ -47,6 +47,8 @@ export interface Elsewhere {
   readonly kind: "elsewhere";
   readonly id: string;
   readonly member: string;
+  /** As S3 knows it, where it was asked: told where that member cannot be. */
+  readonly job?: Job;
 }
 
 export type Ordered =
@@ -71,6 +73,8 @@ export interface JobDesk {
   readonly durability: "fleet" | "host" | undefined;
   /** What it calls its models; undefined: it has what the fleet has. */
   readonly models: readonly string[] | undefined;
+  /** A longer request is refused. */
+  readonly requestBytesMost: number;
   /** Whether a job for this model, or for none, can be done here. */
   takes(model: string | undefined): boolean;
   /** How long jobs took of late, from acceptance to result; undefined: nobody knows. */

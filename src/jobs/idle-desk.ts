@@ -20,6 +20,7 @@ export const createDeskWithoutLane = (member: string): JobDesk => ({
   runner: "local",
   durability: undefined,
   models: undefined,
+  requestBytesMost: 0,
   takes: () => false,
 });
 
@@ -33,7 +34,10 @@ const noLane: DeskRefusal = {
 /** In the place of a desk whose store could not be opened; nothing else here is worse for it. */
 export function createClosedDesk(
   trouble: Trouble,
-  parts: Pick<LaneDeskParts, "member" | "runner" | "models" | "keeping" | "clock" | "random">,
+  parts: Pick<
+    LaneDeskParts,
+    "member" | "runner" | "models" | "requestBytesMost" | "keeping" | "clock" | "random"
+  >,
 ): JobDesk {
   const { member, runner, models, keeping, clock, random } = parts;
   const refuse = (): DeskRefusal => storeRefusal(trouble.message, random);
@@ -42,6 +46,7 @@ export function createClosedDesk(
     runner: runner.name,
     durability: keeping === undefined ? "host" : "fleet",
     models,
+    requestBytesMost: parts.requestBytesMost,
     takes: takesOf(models),
     ...(keeping !== undefined && {
       seek: (id: string, caller: string | undefined, signal: AbortSignal) =>

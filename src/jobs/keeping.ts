@@ -33,8 +33,8 @@ export const keepingRule = {
 
 export type Sought =
   | { readonly kind: "found"; readonly job: Job; readonly result: Uint8Array | undefined }
-  /** It goes on there. */
-  | { readonly kind: "held"; readonly member: string }
+  /** It goes on there; `job` is as S3 knows it. */
+  | { readonly kind: "held"; readonly member: string; readonly job: Job }
   | DeskRefusal;
 
 export interface JobKeeping {
@@ -105,7 +105,7 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
       if (manifest.owner !== (caller ?? null)) return notFound;
       // Should it be held here it has no row, so it is waiting to be taken up.
       if (manifest.state === "open" && manifest.member !== member && isHere(manifest.member)) {
-        return { kind: "held", member: manifest.member };
+        return { kind: "held", member: manifest.member, job: { ...knownOf(manifest), state: "accepted" } };
       }
       return await found(manifest, signal);
     },
@@ -114,12 +114,16 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
 
 /** Of a job that nobody holds who is alive; if it is open it waits for somebody to adopt it. */
 function jobOf(manifest: Manifest, wallMs: number): Job {
-  const { member: _member, input: _input, state, ...known } = manifest;
-  const job = { ...known, attempt: 0, recoveries: 0 };
+  const { state } = manifest;
+  const job = knownOf(manifest);
   if (state !== "open") return { ...job, state };
   const endedAtMs = manifest.acceptedAtMs + manifest.ttlMs;
   if (wallMs <= endedAtMs + keepingRule.expiredAfterMs) return { ...job, state: "accepted" };
   return { ...job, state: "expired", error: noResultInTime, endedAtMs };
+}
+
+function knownOf({ member: _member, input: _input, state: _state, ...known }: Manifest): Omit<Job, "state"> {
+  return { ...known, attempt: 0, recoveries: 0 };
 }
 
 const gone = ({ outputKey }: Manifest): DeskRefusal => ({

@@ -82,6 +82,7 @@ export function createLaneDesk(parts: LaneDeskParts): LaneDesk {
     runner: runner.name,
     durability: keeping === undefined ? "host" : "fleet",
     models,
+    requestBytesMost: parts.requestBytesMost,
     takes: takesOf(models),
     typicalMs: lane.typicalMs,
     order,

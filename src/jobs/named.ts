@@ -1,20 +1,21 @@
-// The request of a job with another model's name in it; every other byte stays the caller's.
+// The request of a job with another model's name in it; every other member stays as the caller wrote it.
 
 import { asBuffer } from "../base/as-buffer.ts";
-import { modelSpan } from "../dispatch/model-span.ts";
+import { keyOf, membersOf } from "./json-members.ts";
 
-/** `body` is valid JSON and an object; `before` is its top-level `model`, undefined where it has none. */
+/**
+ * `body` is valid JSON and an object; `before` is its top-level `model`, undefined where it has none. One `model` is left,
+ * for some parsers take the first of two, and others refuse them.
+ */
 export function named(body: Uint8Array, before: string | undefined, model: string): Uint8Array {
-  if (before === model) return body;
-  const bytes = asBuffer(body);
-  const value = Buffer.from(JSON.stringify(model));
-  if (before !== undefined) {
-    const span = modelSpan(body);
-    if (span === undefined) return body;
-    return Buffer.concat([bytes.subarray(0, span.start), value, bytes.subarray(span.end)]);
-  }
-  const afterBrace = bytes.indexOf("{") + 1;
-  const isEmpty = /^\s*\}/.test(bytes.toString("latin1", afterBrace));
-  const member = Buffer.concat([Buffer.from('"model":'), value, Buffer.from(isEmpty ? "" : ",")]);
-  return Buffer.concat([bytes.subarray(0, afterBrace), member, bytes.subarray(afterBrace)]);
+  const members = membersOf(asBuffer(body));
+  const kept = members.filter((member) => keyOf(member) !== "model");
+  if (before === model && members.length === kept.length + 1) return body;
+  const parts: Uint8Array[] = [Buffer.from(`{"model":${JSON.stringify(model)}`)];
+  for (const member of kept) parts.push(comma, member);
+  parts.push(closingBrace);
+  return Buffer.concat(parts);
 }
+
+const comma = Buffer.from(",");
+const closingBrace = Buffer.from("}");

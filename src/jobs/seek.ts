@@ -18,5 +18,5 @@ export async function seekIn(
   const sought = await inTime(clock, deskRule.seekMostMs, callerLeft, (signal) =>
     keeping.seek(id, caller, signal),
   );
-  return sought.kind === "held" ? { kind: "elsewhere", id, member: sought.member } : sought;
+  return sought.kind === "held" ? { ...sought, kind: "elsewhere", id } : sought;
 }

@@ -46,6 +46,17 @@ describe("status", () => {
     expect((await shown(fleetOf([self], { jobs: here }))).split("\n").at(-2)).toBe(`jobs here: ${words}`);
   });
 
+  test("cuts what ails the endpoint to the width of the window, and to none on a pipe", async () => {
+    const why = "AccessDeniedException: the role may not perform sagemaker:DescribeEndpoint. "
+      .repeat(4)
+      .trim();
+    const fleet = fleetOf([self], { jobs: { ...jobs, endpoint: { status: "unknown", why } } });
+    const lines = (await shown(fleet, 80)).split("\n");
+    expect(lines.at(-2)).toMatch(/^jobs here: .* endpoint unknown: AccessDenied.*…$/);
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    expect(await shown(fleet)).toEndWith(`endpoint unknown: ${why}\n`);
+  });
+
   test("names what keeps the async lane from taking jobs among what is wrong", async () => {
     const store = "The disk under the job file is full. No new jobs are taken.";
     const out = await shown(fleetOf([self], { jobs: { ...jobs, store } }));

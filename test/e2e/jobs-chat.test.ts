@@ -139,7 +139,7 @@ describe("a chat that wants an answer where Silver is full", () => {
     expect([failed.status, code, message]).toEqual([502, "upstream_failed", expect.stringContaining("CUDA")]);
   });
 
-  test("is shed where nothing is known of jobs, where they take too long for it, and where it streams", async () => {
+  test("is shed where nothing is known of jobs, where they take too long for it, where it streams or is too long for them", async () => {
     const stage = await house();
     const { router, aws, occupy } = stage;
     await occupy();
@@ -154,6 +154,10 @@ describe("a chat that wants an answer where Silver is full", () => {
     const before = aws.invocations.length;
     await shed({}, { "x-tierline-deadline-ms": "300" });
     await shed({ stream: true });
+    // Longer than SageMaker takes: that is no reason for who wants Silver not to come again.
+    const long = { filling: "x".repeat(200_000) };
+    await shed(long);
+    await shed(long, respondAsync);
     expect(aws.invocations).toHaveLength(before);
     const streamed = await chat(
       router.url,

@@ -66,8 +66,8 @@ test.concurrent(
     const [cancelled = ""] = await jobs.place(lost, 80);
     expect(await jobs.cancel(lost, cancelled)).toBe(200);
     await kill(lost, "kept");
-    // As long as it may be alive nobody says more than that it cannot be asked.
-    expect((await jobs.ask(peer, keyed)).status).toBe(503);
+    // As long as it may be alive nobody else can have it, and S3 knows of it.
+    expect(await jobs.ask(peer, keyed)).toMatchObject({ status: 202, id: keyedId });
     expect(await jobs.ask(peer, ended)).toMatchObject({ status: 200, id: endedId });
     await knownDead(lost);
     expect(await jobs.ask(peer, keyed)).toMatchObject({ status: 202, id: keyedId });
@@ -183,12 +183,16 @@ test.concurrent(
 );
 
 test.concurrent(
-  "two hosts of three are lost at once, one with its disk: the third finishes the jobs of both",
+  "two hosts of three are lost at once, one with its disk: the third finishes the jobs of both, and who waited there waits on",
   withBronzeFleet(async ({ aws, hosts, jobs, kill, knownDead, sum }) => {
     const [first, second, third] = hosts;
     const watch = stopwatch("two hosts lost");
     aws.fault({ kind: "throttle" });
     for (const host of [first, second]) await jobs.place(host, 20);
+    const waiting = jobs.ids.map(async (id) => {
+      const response = await third.get(`/v1/jobs/${id}?wait=100`);
+      return `${response.status} ${JSON.parse(await response.text()).status}`;
+    });
     await Promise.all([kill(first, "lost"), kill(second, "kept")]);
     aws.fault();
     await knownDead(first, second);
@@ -204,6 +208,7 @@ test.concurrent(
     expect(watch.lap("taken_over")).toBeLessThan(30);
     await jobs.allDoneAt([third], 30_000);
     watch.lap("all_done");
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(["200 succeeded"]));
     watch.show();
   }),
   150_000,

@@ -254,7 +254,7 @@ describe("the end of the router", () => {
     const refused = await jobs.order();
     expect(errorOf(refused)).toMatchObject({ status: 503, code: "draining" });
     expect(refused.headers.get("x-should-retry")).toBe("true");
-    expect((await jobs.get(id, 20)).job["status"]).toBe("succeeded");
+    await until("it is done", async () => (await jobs.get(id, 20)).job["status"] === "succeeded");
   });
 
   test("by SIGTERM is quick with jobs under way and a caller waiting, and the next start finishes them, once each", async () => {
@@ -269,7 +269,7 @@ describe("the end of the router", () => {
     const began = performance.now();
     router.signal("SIGTERM");
     expect(await waiting).toMatchObject({ status: 200, job: { id: first, status: "running" } });
-    await router.exited;
+    expect(await router.exited).toBe(0);
     expect(performance.now() - began).toBeLessThan(4000);
     const next = await again();
     const answers = await Promise.all(ids.map((id) => next.jobs.get(id, 20)));
@@ -280,5 +280,36 @@ describe("the end of the router", () => {
     }
     expect(aws.invocations).toHaveLength(ids.length);
     expect(await next.router.metric("tierline_jobs_recovered_total")).toBe(0);
+  });
+
+  test("who waits for the end of a job holds neither `drain --wait` up nor the end of the router", async () => {
+    const { aws, jobs, router } = await startBronze(ends);
+    aws.fault(held);
+    const id = await jobs.placed();
+    await until("it is running", async () => (await jobs.get(id)).job["status"] === "running");
+    const waitOn = () => Promise.all(Array.from({ length: 20 }, () => jobs.get(id, 120)));
+    const drainState = async () => JSON.parse(await (await fetch(`${router.adminUrl}/api/drain`)).text());
+    const allWait = (): Promise<void> => until("all wait", async () => (await drainState()).inflight === 20);
+    const run = (...args: string[]) =>
+      Bun.spawn([binary, ...args, "--admin", router.adminUrl], { stdout: "ignore", stderr: "ignore" }).exited;
+    const told = new Set<unknown>();
+    const hear = async (waiting: ReturnType<typeof waitOn>): Promise<void> => {
+      for (const { status, job } of await waiting) told.add(`${status} ${job["status"]}`);
+    };
+
+    const first = waitOn();
+    await allWait();
+    expect(await run("drain", "--wait")).toBe(0);
+    await hear(first);
+    await hear(waitOn());
+    expect(await run("undrain")).toBe(0);
+    const second = waitOn();
+    await allWait();
+    const toldAt = performance.now();
+    router.signal("SIGTERM");
+    expect(await router.exited).toBe(0);
+    expect(performance.now() - toldAt).toBeLessThan(4000);
+    await hear(second);
+    expect([...told]).toEqual(["200 running"]);
   });
 });

@@ -115,6 +115,32 @@ describe("a job of another host", () => {
     await until(() => there.door.lifecycle.active === 0 && here.door.lifecycle.active === 0);
   });
 
+  test("is waited for no longer than this host stays: the caller is told how it stands there", async () => {
+    const { here, there } = pair();
+    there.runner.onSubmit = endless;
+    const id = await there.placed();
+    const asked = here.ask("GET", `/v1/jobs/${id}?wait=60`);
+    await until(() => there.door.lifecycle.active === 1);
+    here.door.lifecycle.enter("draining");
+    const response = await asked;
+    expect([response.status, await read(response)]).toMatchObject([200, { id, status: "queued" }]);
+    expect(there.asked.at(-1)).toBe(`GET /v1/jobs/${id}`);
+    await until(() => there.door.lifecycle.active === 0);
+    expect((await read(await here.ask("GET", `/v1/jobs/${id}?wait=60`))).status).toBe("queued");
+  });
+
+  test("is waited for although its own host drains and holds nobody", async () => {
+    const { here, there } = pair();
+    there.runner.onSubmit = endless;
+    const id = await there.placed();
+    const asked = here.ask("GET", `/v1/jobs/${id}?wait=60`);
+    await until(() => there.door.lifecycle.active === 1);
+    there.door.lifecycle.enter("draining");
+    await there.door.lifecycle.settled();
+    await there.ask("POST", `/v1/jobs/${id}/cancel`);
+    expect((await read(await asked)).status).toBe("cancelled");
+  });
+
   test("is cancelled from here, once", async () => {
     const { here, there } = pair();
     there.runner.onSubmit = endless;
@@ -142,11 +168,24 @@ describe("a job of another host", () => {
     expect(Number(response.headers.get("retry-after-ms"))).toBeGreaterThan(0);
     expect(response.headers.get("location")).toBe(`/v1/jobs/${id}`);
     expect(await codeOf(response)).toBe("503 job_owner_unreachable");
-    const stranger = `job_gold-9_${ulid(1)}`;
-    expect(await codeOf(await here.ask("POST", `/v1/jobs/${stranger}/cancel`))).toBe(
-      "503 job_owner_unreachable",
-    );
     expect(there.asked).toEqual(["POST /v1/jobs"]);
+  });
+
+  test("that was named by a host of which nobody has heard is 404, and 503 as long as that host may be starting", async () => {
+    const { here } = pair({ isOld: true });
+    const young = pair().here;
+    for (const [what, method] of [
+      ["", "GET"],
+      ["?wait=60", "GET"],
+      ["/cancel", "POST"],
+    ] as const) {
+      const path = `/v1/jobs/job_gold-9_${ulid(1)}${what}`;
+      expect([what, await codeOf(await here.ask(method, path))]).toEqual([what, "404 job_not_found"]);
+      expect([what, await codeOf(await young.ask(method, path))]).toEqual([
+        what,
+        "503 job_owner_unreachable",
+      ]);
+    }
   });
 
   test("of a suspect is asked for all the same", async () => {
@@ -185,6 +224,7 @@ describe("a job of another host", () => {
       member: "gold-3",
       runner: scriptedRunner(systemClock.now),
       models: undefined,
+      requestBytesMost: 100_000,
       clock: systemClock,
       random: seededRandom(1),
     });
@@ -401,6 +441,25 @@ describe("where S3 knows of jobs", () => {
       fleet.becomes("gold-2", "dead");
       expect(await codeOf(await here.ask("POST", `/v1/jobs/${id}/cancel`))).toBe(told);
     }
+  });
+
+  test("a job whose host is alive and cannot be asked is shown as S3 knows it, and waited for; it is not cancelled", async () => {
+    const { fleet, here, there } = pair({
+      instead: { seek: async () => ({ kind: "elsewhere", id, member: "gold-2", job: jobOf() }) },
+    });
+    await there.stop();
+    const response = await get(here);
+    expect([response.status, (await read(response)).status]).toEqual([200, "queued"]);
+    const began = performance.now();
+    expect((await read(await get(here, "?wait=1"))).status).toBe("queued");
+    expect(performance.now() - began).toBeGreaterThan(900);
+    const cancelled = await here.ask("POST", `/v1/jobs/${id}/cancel`);
+    expect(await codeOf(cancelled)).toBe("503 job_owner_unreachable");
+    const waiting = get(here, "?wait=60");
+    await until(() => here.door.lifecycle.active === 1);
+    // It comes back, under another address, and has it.
+    fleet.router("gold-2", { instead: { wait: async () => found({ state: "done", endedAtMs: 1 }) } });
+    expect((await read(await waiting)).status).toBe("succeeded");
   });
 
   test("who waits for an orphan waits on, and gets it from whoever adopts it", async () => {

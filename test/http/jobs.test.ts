@@ -244,7 +244,26 @@ describe("GET /v1/jobs/{id}", () => {
     expect((await read(await waiting)).status).toBe("queued");
   });
 
-  test("is 404 for what is not there or another caller's, and 503 for what another host has", async () => {
+  test("holds no drain up: who waits when it begins, or comes later, is told at once how things stand", async () => {
+    const each = house();
+    const { lifecycle } = each.door;
+    each.runner.onSubmit = endless;
+    const { id } = await read(await each.post());
+    const wait = () => each.ask("GET", `/v1/jobs/${id}?wait=60`);
+    const waiting = [wait(), wait(), wait()];
+    while (lifecycle.active < 3) await Bun.sleep(1);
+    lifecycle.enter("draining");
+    await lifecycle.settled();
+    for (const response of [...(await Promise.all(waiting)), await wait()])
+      expect([response.status, (await read(response)).status]).toEqual([200, "queued"]);
+    lifecycle.enter("ready");
+    const later = finished(each, id);
+    while (lifecycle.active === 0) await Bun.sleep(1);
+    await each.ask("POST", `/v1/jobs/${id}/cancel`);
+    expect((await read(await later)).status).toBe("cancelled");
+  });
+
+  test("is 404 for what is not there or another caller's, and in no fleet for what another host has named", async () => {
     const each = house({ keyed: true });
     const lobby = { authorization: "Bearer a" };
     const { id } = await read(await each.post({ messages }, {}, lobby));
@@ -257,9 +276,7 @@ describe("GET /v1/jobs/{id}", () => {
     expect(await codeOf(await each.ask("GET", `/v1/jobs/${id}`))).toBe("401 invalid_api_key");
     expect(await codeOf(await each.ask("GET", "/v1/jobs/job_x", undefined, lobby))).toBe("404 job_not_found");
     const there = `/v1/jobs/job_gold-2_${"0".repeat(26)}`;
-    const response = await each.ask("GET", there, undefined, lobby);
-    expect(response.headers.get("location")).toBe(there);
-    expect(await codeOf(response)).toBe("503 job_owner_unreachable");
+    expect(await codeOf(await each.ask("GET", there, undefined, lobby))).toBe("404 job_not_found");
   });
 });
 
@@ -385,6 +402,24 @@ describe("a chat request", () => {
     expect(await response.text()).toBe(answer.toString());
     expect([response.status, response.headers.get("x-tierline-locality")]).toEqual([200, "cloud"]);
     expect(await codeOf(await each.chat({ stream: true }))).toBe("429 tier_overloaded");
+  });
+
+  test("that is too long for the lane and finds all full is told to come again, and too long only where no other will do", async () => {
+    const each = house();
+    each.fill();
+    each.finishAtOnce();
+    await finished(each, (await read(await each.post())).id);
+    const long = { filling: "x".repeat(100_000) };
+    for (const headers of [{}, prefer])
+      expect(await codeOf(await each.chat(long, headers))).toBe("429 tier_overloaded");
+    expect((await each.chat({}, prefer)).status).toBe(202);
+    const onlyInLane = { ...long, model: "story-8b" };
+    for (const asked of [
+      each.chat(long, sla),
+      each.chat({ ...long, model: "bronze" }),
+      each.chat(onlyInLane, prefer),
+    ])
+      expect(await codeOf(await asked)).toBe("413 request_too_large");
   });
 
   test("that waits for the lane is told of its failure, or of the end of its time, and then nobody works for it", async () => {

@@ -78,3 +78,22 @@ test("what remains while it drains are those who were there before, and otherwis
   expect(lifecycle.remaining).toBe(1);
   since();
 });
+
+test("who asks to hear of a drain hears of it once, at once where it is under way, and anew of the next", () => {
+  const lifecycle = createLifecycle();
+  lifecycle.enter("ready");
+  const heard: string[] = [];
+  const forget = lifecycle.onDrain(() => heard.push("forgotten"));
+  lifecycle.onDrain(() => heard.push("early"));
+  forget();
+  expect(heard).toEqual([]);
+  lifecycle.enter("draining");
+  lifecycle.end();
+  lifecycle.onDrain(() => heard.push("late"));
+  expect(heard).toEqual(["early", "late"]);
+  lifecycle.enter("ready");
+  lifecycle.onDrain(() => heard.push("next"));
+  expect(heard).toEqual(["early", "late"]);
+  lifecycle.enter("draining");
+  expect(heard).toEqual(["early", "late", "next"]);
+});

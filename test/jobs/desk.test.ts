@@ -324,6 +324,7 @@ test("a desk whose store cannot be opened refuses everything with the reason", a
     member: "gold-1",
     runner,
     models: ["m"],
+    requestBytesMost: 100_000,
     clock,
     random: seededRandom(1),
   });
@@ -345,14 +346,16 @@ test("a desk whose store cannot be opened refuses everything with the reason", a
 describe("named", () => {
   test.each([
     ['{"a":1}', undefined, '{"model":"m","a":1}'],
-    [" { } ", undefined, ' {"model":"m" } '],
+    [" { } ", undefined, '{"model":"m"}'],
     [
       '{"b":{"model":"x"},"model" : "gold","seed":12345678901234567890}',
       "gold",
-      '{"b":{"model":"x"},"model" : "m","seed":12345678901234567890}',
+      '{"model":"m","b":{"model":"x"},"seed":12345678901234567890}',
     ],
     ['{"model":"m"}', "m", '{"model":"m"}'],
     ['{"model":""}', "", '{"model":"m"}'],
+    ['{"model":"x","a":1, "mod\\u0065l":"gold"}', "gold", '{"model":"m","a":1}'],
+    ['{"model":"x","model":"m"}', "m", '{"model":"m"}'],
   ] as const)("writes the name into %s", (text, before, expected) => {
     expect(Buffer.from(named(Buffer.from(text), before, "m")).toString()).toBe(expected);
   });

@@ -47,8 +47,12 @@ async function scene(state: KnownMember["state"] = "dead") {
 
 describe("a job that is sought", () => {
   test.each(["alive", "suspect"] as const)("and whose host is %s is that host's", async (state) => {
-    const { seek } = await scene(state);
-    expect(await seek()).toEqual({ kind: "held", member: "gold-1" });
+    const { seek, clock, job } = await scene(state);
+    const held = { kind: "held", member: "gold-1", job: { id: job.id, owner: "lobby", state: "accepted" } };
+    expect(await seek()).toMatchObject(held);
+    // Whether it has expired its host will say.
+    await clock.advance(job.ttlMs + keepingRule.expiredAfterMs + 1);
+    expect(await seek()).toMatchObject(held);
   });
 
   test.each(["dead", "left"] as const)("and whose host is %s waits to be taken up", async (state) => {
@@ -63,7 +67,7 @@ describe("a job that is sought", () => {
   test("and that was adopted is the adopter's, and waits where the adopter has no row for it", async () => {
     const { seek, asked, owner, job } = await scene();
     await asked.manifests.take(job.id, "gold-1", signal);
-    expect(await owner.seek(job.id, "lobby", signal)).toEqual({ kind: "held", member: "gold-2" });
+    expect(await owner.seek(job.id, "lobby", signal)).toMatchObject({ kind: "held", member: "gold-2" });
     expect(await seek()).toMatchObject({ kind: "found", job: { state: "accepted" } });
   });
 

@@ -122,6 +122,7 @@ test("an operator is told why, whatever he asks, where the store could not be op
     member: "gold-1",
     runner: scriptedRunner(clock.now),
     models: undefined,
+    requestBytesMost: 100_000,
     clock,
     random,
   });

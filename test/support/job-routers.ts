@@ -40,6 +40,8 @@ export interface JobRouterOptions extends DeskOptions {
   /** By how much its clock is ahead of the others'. */
   readonly offMs?: number;
   readonly secret?: string;
+  /** It has run for long, and so knows who is in the fleet. */
+  readonly isOld?: boolean;
   readonly withLane?: boolean;
   /** In place of what the desk does. */
   readonly instead?: Partial<JobDesk>;
@@ -74,6 +76,7 @@ export function jobRouters(): JobRouters {
         settings,
         offMs = 0,
         secret = "secret",
+        isOld = false,
         withLane = true,
         instead,
         dispatch,
@@ -91,7 +94,7 @@ export function jobRouters(): JobRouters {
         ...base,
         desk: withLane ? { ...scene.desk, ...instead } : createDeskWithoutLane(name),
         ...(dispatch && { dispatch }),
-        askMember: calls,
+        askMember: isOld ? { ...calls, mayExist: (member) => rows.has(member) } : calls,
         cluster: {
           ...base.cluster,
           forwarded: { open: createForwardSeals(claims).open, refused: count },
