@@ -131,6 +131,8 @@ export function startAws(given: Partial<AwsOptions> = {}): Aws {
         exchange.raw(bytes.subarray(0, bytes.byteLength / 2));
         return exchange.close();
       }
+      case "spoil":
+        return answer(spoilt(act(call, exchange)));
       case "slow":
         await Bun.sleep(fault.delayMs);
         return answer(act(call, exchange));
@@ -186,6 +188,19 @@ export function startAws(given: Partial<AwsOptions> = {}): Aws {
   };
   const control = startAwsControl(hostname, options.controlPort, aws);
   return Object.assign(aws, { controlUrl: control.url });
+}
+
+/** As S3 sends what was uploaded with a checksum, and the last byte another. */
+function spoilt(whole: AwsAnswer): AwsAnswer {
+  const bytes = Buffer.from(whole.body ?? "");
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(Bun.hash.crc32(bytes));
+  const body = Buffer.concat([bytes.subarray(0, -1), Buffer.from([~(bytes.at(-1) ?? 0) & 0xff])]);
+  return {
+    ...whole,
+    headers: [...(whole.headers ?? []), ["x-amz-checksum-crc32", sum.toString("base64")]],
+    body,
+  };
 }
 
 interface Call {

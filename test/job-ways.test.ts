@@ -14,7 +14,6 @@ import { fleetPlaces } from "./support/job-fleet.ts";
 import { newJob } from "./support/job-place.ts";
 import { localPolicy, localScene } from "./support/local-scene.ts";
 import { memoryObjects } from "./support/memory-objects.ts";
-import { virtualClock } from "./support/virtual-clock.ts";
 
 const ends = cleanup();
 
@@ -58,7 +57,7 @@ test("the longest request that a host takes can be read by whoever adopts its jo
   expect(requestBytesMost({ input })).toBe(Number.POSITIVE_INFINITY);
   const most = requestBytesMost({ input, manifests: "s3://bucket/m" });
   const objects = memoryObjects();
-  const host = (name: string) => createManifests(fleetPlaces, name, objects, virtualClock());
+  const host = (name: string) => createManifests(fleetPlaces, name, objects);
   const { signal } = new AbortController();
   const start = '{"model":"story-70b","prompt":"';
   const request = Buffer.from(`${start}${"x".repeat(most - start.length - 2)}"}`);

@@ -22,6 +22,8 @@ type CallFault =
   | { readonly kind: "hang" }
   /** The answer's body ends half-way. */
   | { readonly kind: "truncate" }
+  /** One byte of an object is not the one that its checksum is of. */
+  | { readonly kind: "spoil" }
   /** RST, and nothing was done. */
   | { readonly kind: "reset" }
   /** Does what was asked, then RST: the caller cannot know. */
@@ -51,6 +53,7 @@ const callKinds = [
   "slow",
   "hang",
   "truncate",
+  "spoil",
   "reset",
   "accept-then-reset",
   "accept-then-500",

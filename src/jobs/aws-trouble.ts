@@ -68,6 +68,8 @@ function ofSystem(error: unknown): CallFault | undefined {
   if (!(error instanceof Error)) return undefined;
   const code = "code" in error ? error.code : undefined;
   if (typeof code === "string" && code !== "ABORT_ERR") return code === "ETIMEDOUT" ? "timeout" : "network";
+  // Bytes that were changed on the way; the SDK gives this error neither a name nor a code.
+  if (error.message.startsWith("Checksum mismatch:")) return "network";
   return "$response" in error ? "server" : undefined;
 }
 

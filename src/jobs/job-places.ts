@@ -23,5 +23,12 @@ export const outputPlace = (output: ObjectPlace, job: Aged): ObjectPlace =>
 export const inputPlace = (input: ObjectPlace, job: Aged): ObjectPlace =>
   below(input, jobFolder(job), `${ulidOf(job.id)}.json`);
 
+/**
+ * Below `manifests`. `jobs`: its manifest. `results`: its result as it is shown; nobody writes there twice, where an output
+ * of SageMaker's may be overwritten.
+ */
+export const keptPlace = (manifests: ObjectPlace, what: "jobs" | "results", id: string): ObjectPlace =>
+  below(manifests, what, plainName(readJobId(id)?.member ?? ""), ulidOf(id));
+
 /** SageMaker takes no other signs in a path, and a slash would be a folder more. */
 export const plainName = (member: string): string => member.replace(/[^a-zA-Z0-9!_.*'()-]/g, "_");

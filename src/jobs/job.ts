@@ -90,6 +90,7 @@ export const noResultInTime: JobError = {
 /** How a job ends, for others to read: its result is where `outputKey` says. */
 export interface JobEnd {
   readonly state: EndState;
+  readonly endedAtMs: number;
   readonly error?: JobError;
   readonly outputKey?: string;
 }

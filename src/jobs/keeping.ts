@@ -4,10 +4,10 @@
 import type { Clock } from "../base/clock.ts";
 import { inTime } from "../base/in-time.ts";
 import type { Random } from "../base/random.ts";
+import { createClosing, readResult, resultGone } from "./closing.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { notFound, storeRefusal } from "./desk-refusal.ts";
-import { openEnvelope } from "./envelope.ts";
-import type { Job, JobEnd } from "./job.ts";
+import type { Job } from "./job.ts";
 import { noResultInTime } from "./job.ts";
 import type { Claimed } from "./key-claims.ts";
 import { claimKey } from "./key-claims.ts";
@@ -20,13 +20,13 @@ import { createManifests } from "./manifests.ts";
 import type { KnownMember } from "./members.ts";
 import { isPresent } from "./members.ts";
 import type { Objects } from "./objects.ts";
-import { readKnown, readS3Url } from "./objects.ts";
-import { sageMakerRule } from "./sagemaker.ts";
-import type { Idempotency } from "./store.ts";
+import type { AnyEnding, Idempotency } from "./store.ts";
 
 export const keepingRule = {
   /** Of S3, for an end: whoever cancels is waiting, and the lane tries again. */
   closeMostMs: 5_000,
+  /** The same of a job that is done: whose result took so long to read needs as long to put it there. */
+  settleMostMs: 60_000,
   /** Past its ttl, so much later nobody is still looking for a result. */
   expiredAfterMs: 5 * 60_000,
 } as const;
@@ -42,8 +42,8 @@ export interface JobKeeping {
   claim(idempotency: Idempotency, id: string, signal: AbortSignal): Promise<Claimed>;
   readonly manifests: Manifests;
   readonly leases: Leases;
-  /** As the lane asks before it writes an end. Within `keepingRule.closeMostMs`; never rejects. */
-  closing(job: Job, end: JobEnd, signal: AbortSignal): Promise<Closing>;
+  /** As the lane asks before it writes an end. Within `closeMostMs`, with a result `settleMostMs`; never rejects. */
+  closing(job: Job, end: AnyEnding, signal: AbortSignal): Promise<Closing>;
   /** Whether that host is heard of, so that it can be asked. */
   isHere(member: string): boolean;
   /** A job that has no row here, by what S3 knows of it; another caller's is not there at all. */
@@ -63,22 +63,17 @@ export interface KeepingParts {
 
 export function createKeeping(parts: KeepingParts): JobKeeping {
   const { places, member, members, objects, clock, random } = parts;
-  const manifests = createManifests(places, member, objects, clock);
+  const manifests = createManifests(places, member, objects);
+  const close = createClosing(places.manifests, manifests, objects);
   const isHere = (name: string): boolean => members().some((each) => each.name === name && isPresent(each));
 
   const found = async (manifest: Manifest, signal: AbortSignal): Promise<Sought> => {
     const job = jobOf(manifest, clock.wallMs());
     if (job.state !== "done") return { kind: "found", job, result: undefined };
-    const place = readS3Url(manifest.outputKey);
-    if (place === undefined) return gone(manifest);
-    const read = await readKnown(objects, place, sageMakerRule.resultBytesMost, signal);
-    if (read.kind === "missing") return gone(manifest);
+    const read = await readResult(objects, manifest.outputKey, signal);
+    if (read.kind === "missing") return { ...notFound, message: resultGone(manifest.outputKey) };
     if (read.kind === "trouble") return unread(read.why, random);
-    const opened = openEnvelope(read.bytes, job);
-    if (opened.ok) return { kind: "found", job, result: opened.result };
-    return refused(
-      `The job was done, but what lies at ${manifest.outputKey} now is no result: ${opened.why}`,
-    );
+    return { kind: "found", job, result: read.bytes };
   };
 
   return {
@@ -88,10 +83,8 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
     isHere,
 
     async closing(job, end, signal) {
-      const wished = { outputKey: job.outputKey, ...end };
-      const closed = await inTime(clock, keepingRule.closeMostMs, signal, (both) =>
-        manifests.close(job.id, wished, both),
-      );
+      const mostMs = end.to === "done" ? keepingRule.settleMostMs : keepingRule.closeMostMs;
+      const closed = await inTime(clock, mostMs, signal, (both) => close(job, end, both));
       if (closed.kind !== "trouble") return closed;
       const why = `The end of the job could not be written into S3 (${closed.trouble}): ${closed.why}`;
       return { kind: "again", about: "job", afterMs: 0, why };
@@ -125,13 +118,6 @@ function jobOf(manifest: Manifest, wallMs: number): Job {
 function knownOf({ member: _member, input: _input, state: _state, ...known }: Manifest): Omit<Job, "state"> {
   return { ...known, attempt: 0, recoveries: 0 };
 }
-
-const gone = ({ outputKey }: Manifest): DeskRefusal => ({
-  ...notFound,
-  message: `The job was done, but its result is at ${outputKey} no more. Results are kept there as long as the bucket's lifecycle rules say.`,
-});
-
-const refused = (message: string): DeskRefusal => ({ kind: "refused", code: "upstream_failed", message });
 
 const unread = (why: string, random: Random): DeskRefusal =>
   storeRefusal(

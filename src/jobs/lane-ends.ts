@@ -2,20 +2,20 @@
 // down, for what is written down is seen.
 
 import type { Clock } from "../base/clock.ts";
-import type { EndState, Job, JobEnd } from "./job.ts";
+import type { Job } from "./job.ts";
 import { isEnd } from "./job.ts";
 import type { LaneEntry } from "./lane-entry.ts";
 import { stageOf } from "./lane-entry.ts";
 import type { Flow } from "./lane-flow.ts";
 import type { Again } from "./runner.ts";
-import type { Ending, JobStore, Moved } from "./store.ts";
+import type { AnyEnding, Ending, JobStore, Moved } from "./store.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Turns } from "./turns.ts";
 
 /** What became of an end at those who must know it before us. */
 export type Closing =
-  /** What is written there now: ours, or an end of before (a crash came between, or a cancel was first). */
-  | { readonly kind: "closed"; readonly state: EndState }
+  /** What stands there, and may have been seen: ours, or an end of before (a crash came between, or a cancel was first). */
+  | { readonly kind: "closed"; readonly end: AnyEnding }
   /** Another host has the job: its row is forgotten, and nothing is shown. */
   | { readonly kind: "lost"; readonly member: string }
   | (Again & { readonly about: "job" });
@@ -34,7 +34,7 @@ export type EndsEvent =
   /** What must not throw threw. */
   | { readonly kind: "broke"; readonly id: string; readonly error: unknown };
 
-export type CloseJob = (job: Job, end: JobEnd, signal: AbortSignal) => Promise<Closing>;
+export type CloseJob = (job: Job, end: AnyEnding, signal: AbortSignal) => Promise<Closing>;
 
 export interface EndsParts {
   readonly flow: Flow;
@@ -76,28 +76,26 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
   function close(entry: LaneEntry, to: Ending, ask: CloseJob): void {
     const job = flow.rowOf(entry, store.get);
     if (job === undefined) return;
-    const wished: JobEnd = {
-      state: to.to,
-      ...(to.to === "done" ? { outputKey: job.outputKey } : { error: to.error }),
-    };
     turns.call<Closing>({
       what: "look",
       entry,
-      ask: (signal) => ask(job, wished, signal),
+      ask: (signal) => ask(job, to, signal),
       cameBack: (closed) => {
-        if (!entry.gone && !stopped.aborted) closedAs(entry, job, to, closed);
+        if (!entry.gone && !stopped.aborted) closedAs(entry, job, closed);
       },
     });
   }
 
-  function closedAs(entry: LaneEntry, job: Job, to: Ending, closed: Closing | Again): void {
+  function closedAs(entry: LaneEntry, job: Job, closed: Closing | Again): void {
     if (closed.kind === "lost") lose(job.id, closed.member);
     else if (closed.kind === "again") {
       if (heldBytes() > heldBytesMost) letGo(entry, job);
       flow.refused(entry, closed);
-    } else if (closed.state === "cancelled") flow.follow(entry, store.cancel(job.id, clock.wallMs()));
-    else flow.move(entry, job.fence, to);
+    } else flow.follow(entry, write(job, closed.end));
   }
+
+  const write = ({ id, fence }: Job, end: AnyEnding): Moved =>
+    end.to === "cancelled" ? store.cancel(id, end.endedAtMs) : store.move(id, fence, end);
 
   function heldBytes(): number {
     let sum = 0;
@@ -130,7 +128,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
   /** Whoever may not throw and does must not take the job out of the world. */
   async function askToCancel(job: Job, ask: CloseJob): Promise<Closing> {
     try {
-      return await ask(job, { state: "cancelled" }, stopped);
+      return await ask(job, { to: "cancelled", endedAtMs: clock.wallMs() }, stopped);
     } catch (error) {
       tell({ kind: "broke", id: job.id, error });
       // Asking S3 who has the job broke; the log has the reason.
@@ -139,8 +137,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     }
   }
 
-  function cancelHere(id: string): Moved {
-    const moved = store.cancel(id, clock.wallMs());
+  function ended(moved: Moved): Moved {
     if (moved.kind === "moved") flow.ended(moved.job);
     return moved;
   }
@@ -157,13 +154,15 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     const isOver = cancelled.kind === "moved" || (closed.kind === "lost" && lose(job.id, closed.member));
     // Its row may have changed meanwhile; whoever has its turn looks.
     if (!isOver && !flow.entries.has(job.id)) flow.enter(job, false);
-    return cancelled;
+    const isLate = cancelled.kind === "moved" && cancelled.job.state !== "cancelled";
+    return isLate ? { kind: "refused", job: cancelled.job } : cancelled;
   }
 
+  /** `moved` to whatever end stands there. */
   function cancelledAs(job: Job, closed: Closing): Cancelled {
     if (closed.kind === "lost") return closed;
     if (closed.kind === "again") return { kind: "not-now", why: closed.why };
-    return closed.state === "cancelled" ? cancelHere(job.id) : { kind: "refused", job };
+    return ended(write(job, closed.end));
   }
 
   return {
@@ -174,7 +173,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     },
     lose,
     async cancel(id) {
-      if (closing === undefined) return cancelHere(id);
+      if (closing === undefined) return ended(store.cancel(id, clock.wallMs()));
       const found = store.get(id);
       if (found.kind === "unavailable") return found;
       const job = found.value;

@@ -146,6 +146,8 @@ export function createLane(parts: LaneParts): Lane {
     entry.stopExpiry = clock.after(entry.expiresAt + runner.marginMs - clock.now(), () => {
       if (entry.stage === "close") return;
       entry.stage = "last";
+      // It has waited for its result long enough: what refused before does not slow the last looks.
+      entry.refusals = 0;
       flow.soon(entry);
     });
   }

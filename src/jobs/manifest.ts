@@ -4,7 +4,7 @@
 import { asBuffer } from "../base/as-buffer.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
-import type { EndState, JobError, JobKind } from "./job.ts";
+import type { EndState, JobEnd, JobError, JobKind } from "./job.ts";
 import { endStates, isJobKind } from "./job.ts";
 
 export type ManifestState = "open" | EndState;
@@ -31,6 +31,12 @@ export interface Manifest {
   readonly error?: JobError;
   /** By the wall clock of the host that wrote the end. */
   readonly endedAtMs?: number;
+}
+
+/** Undefined: it goes on. */
+export function endOf({ state, error, outputKey, acceptedAtMs, endedAtMs }: Manifest): JobEnd | undefined {
+  if (state === "open") return undefined;
+  return { state, outputKey, endedAtMs: endedAtMs ?? acceptedAtMs, ...(error !== undefined && { error }) };
 }
 
 export const wireOf = (manifest: Manifest) => ({

@@ -2,13 +2,12 @@
 // that another host can adopt it. Who writes a manifest on the condition that nobody else has since, holds the job. Knows
 // S3 only as `Objects`; when to adopt is its caller's.
 
-import type { Clock } from "../base/clock.ts";
-import type { EndState, JobEnd } from "./job.ts";
+import type { JobEnd } from "./job.ts";
 import { readJobId, timeText, ulidOf } from "./job-id.ts";
-import { inputPlace, plainName } from "./job-places.ts";
+import { inputPlace, keptPlace, plainName } from "./job-places.ts";
 import { listNames } from "./list-names.ts";
 import type { Manifest } from "./manifest.ts";
-import { readManifest, wireOf } from "./manifest.ts";
+import { endOf, readManifest, wireOf } from "./manifest.ts";
 import type { CallTrouble, ObjectPlace, Objects } from "./objects.ts";
 import { below, readKnown, readS3Url, s3Url } from "./objects.ts";
 import type { NewJob } from "./store.ts";
@@ -38,8 +37,8 @@ export type Taken =
   | CallTrouble;
 
 export type Closed =
-  /** The end that is written there now: the wished one, or one of before. */
-  | { readonly kind: "closed"; readonly state: EndState }
+  /** The end that stands there now: the wished one, or one of before. */
+  | { readonly kind: "closed"; readonly end: JobEnd }
   | { readonly kind: "lost"; readonly member: string }
   | CallTrouble;
 
@@ -72,12 +71,7 @@ export interface ManifestPlaces {
 }
 
 /** `member`: this host. */
-export function createManifests(
-  places: ManifestPlaces,
-  member: string,
-  objects: Objects,
-  clock: Clock,
-): Manifests {
+export function createManifests(places: ManifestPlaces, member: string, objects: Objects): Manifests {
   const put = (
     place: ObjectPlace,
     what: object,
@@ -85,8 +79,7 @@ export function createManifests(
     signal: AbortSignal,
   ) => objects.put(place, Buffer.from(JSON.stringify(what)), condition, signal);
 
-  const manifestPlace = (id: string): ObjectPlace =>
-    below(places.manifests, "jobs", plainName(readJobId(id)?.member ?? ""), ulidOf(id));
+  const manifestPlace = (id: string): ObjectPlace => keptPlace(places.manifests, "jobs", id);
   /** Says that somebody meant to adopt it; whether he did is in the manifest. */
   const adoptionPlace = (by: string, id: string): ObjectPlace =>
     below(places.manifests, "adopted", plainName(by), `${ulidOf(id)}.${readJobId(id)?.member ?? ""}`);
@@ -124,19 +117,20 @@ export function createManifests(
 
     read,
 
-    async close(id, end, signal) {
+    async close(id, wished, signal) {
+      const end = { ...wished, endedAtMs: Math.round(wished.endedAtMs) };
       for (let tries = 0; tries < closeTriesMost; tries += 1) {
         const seen = await read(id, signal);
-        if (seen.kind === "missing") return { kind: "closed", state: end.state };
+        if (seen.kind === "missing") return { kind: "closed", end };
         if (seen.kind === "trouble") return seen;
         const { manifest, etag } = seen;
         if (manifest.member !== member) return { kind: "lost", member: manifest.member };
-        if (manifest.state !== "open") return { kind: "closed", state: manifest.state };
-        const ended: Manifest = { ...manifest, ...end, endedAtMs: Math.round(clock.wallMs()) };
-        const closed = await put(manifestPlace(id), wireOf(ended), { etag }, signal);
+        const before = endOf(manifest);
+        if (before !== undefined) return { kind: "closed", end: before };
+        const closed = await put(manifestPlace(id), wireOf({ ...manifest, ...end }), { etag }, signal);
         if (closed.kind === "trouble") return closed;
         // Overtaken: by whom, the manifest tells.
-        if (closed.kind === "stored") return { kind: "closed", state: end.state };
+        if (closed.kind === "stored") return { kind: "closed", end };
       }
       return { kind: "trouble", trouble: "server", why: `${s3Url(manifestPlace(id))} cannot be written` };
     },

@@ -88,7 +88,7 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
      */
     async giveUp(id: string): Promise<void> {
       await inTime(clock, secureMostMs, undefined, (signal) =>
-        manifests.close(id, { state: "cancelled" }, signal),
+        manifests.close(id, { state: "cancelled", endedAtMs: clock.wallMs() }, signal),
       );
     },
   };

@@ -74,6 +74,9 @@ export type Ending =
       readonly endedAtMs: number;
     };
 
+/** A cancel among them. */
+export type AnyEnding = Ending | { readonly to: "cancelled"; readonly endedAtMs: number };
+
 export interface JobStore {
   /** Where a damaged file of before was put. */
   readonly setAside: string | undefined;

@@ -67,12 +67,16 @@ const turnMs = 1;
 
 const nothing = () => {};
 
+const isFree = ({ stage }: LaneEntry): boolean => stage === "last" || stage === "close" || stage === "lost";
+
 const isAgain = (outcome: Outcome): outcome is Again => outcome.kind === "again";
 
 export function createTurns(parts: TurnsParts): Turns {
   const { runner, clock, random, rule, begin, look, broke } = parts;
   const starts = createStartQueue<LaneEntry>();
   const looks = new Set<LaneEntry>();
+  /** They do not wait for a runner that refuses: their ttl is over, or others are asked. */
+  const freeLooks = new Set<LaneEntry>();
   const gates = {
     submit: createGate(parts.submitsMost, rule, clock, random),
     look: createGate(parts.looksMost, rule, clock, random),
@@ -96,6 +100,14 @@ export function createTurns(parts: TurnsParts): Turns {
     stopWake = clock.after(at - clock.now(), turn);
   }
 
+  function giveLooks(line: Set<LaneEntry>, width: number): void {
+    for (const entry of line) {
+      if (underWay.look >= width) return;
+      line.delete(entry);
+      look(entry);
+    }
+  }
+
   /**
    * What has come back, as much as fits, and one hand-over, so that neither keeps the other waiting; then a rest: others
    * want the loop, most of this writes to the disk, and a result may be a megabyte.
@@ -103,11 +115,8 @@ export function createTurns(parts: TurnsParts): Turns {
   function turn(): void {
     const startedAt = clock.now();
     wakeAt = Number.POSITIVE_INFINITY;
-    for (const entry of looks) {
-      if (underWay.look >= gates.look.width()) break;
-      looks.delete(entry);
-      look(entry);
-    }
+    giveLooks(freeLooks, parts.looksMost);
+    giveLooks(looks, gates.look.width());
     do finished.shift()?.();
     while (finished.length > 0 && clock.now() - startedAt < turnMs);
     const waitMs = startNext();
@@ -141,19 +150,24 @@ export function createTurns(parts: TurnsParts): Turns {
     }
   }
 
+  function remove(entry: LaneEntry): void {
+    starts.remove(entry);
+    looks.delete(entry);
+    freeLooks.delete(entry);
+  }
+
   function finishAll(): void {
     for (const finish of finished.splice(0)) finish();
   }
 
   return {
     line(entry) {
+      remove(entry);
       if (entry.stage === "start") starts.add(entry);
+      else if (isFree(entry)) freeLooks.add(entry);
       else looks.add(entry);
     },
-    remove(entry) {
-      starts.remove(entry);
-      looks.delete(entry);
-    },
+    remove,
     next: () => wakeIn(0),
     shut: () => gates.submit.refused(0),
     call({ what, entry, ask, began, cameBack }) {

@@ -213,3 +213,28 @@ test.concurrent(
   }),
   150_000,
 );
+
+test.concurrent(
+  "what was computed twice is shown as it was shown first, whatever is written into S3 afterwards, and whoever is lost",
+  withBronzeFleet(async ({ aws, hosts, jobs, kill, start, here, handedOver }) => {
+    const [lost, ...peers] = hosts;
+    aws.fault({ kind: "late-output", delayMs: 10_000, times: 1 });
+    const [id = ""] = await jobs.place(lost, 1);
+    await until("it is running", () => handedOver(id) === 1, 15_000);
+    await kill(lost, "lost");
+    await start(lost);
+    await jobs.allDoneAt(here(), 9_000);
+    expect(handedOver(id)).toBe(2);
+    const output = aws.objects.keys("bucket").find((key) => key.startsWith("results/")) ?? "";
+    const second = aws.objects.get("bucket", output)?.etag;
+    await until(
+      "the first computation writes over the second",
+      () => aws.objects.get("bucket", output)?.etag !== second,
+      20_000,
+    );
+    await kill(lost, "lost");
+    for (const peer of peers) jobs.returned(peer);
+    await jobs.allDoneAt(peers, 15_000);
+  }),
+  150_000,
+);

@@ -403,7 +403,7 @@ describe("an end", () => {
       const id = await before.order();
       await fleet.clock.advance(1000);
       const disk = fleet.kill(before);
-      await before.keeping.manifests.close(id, { state }, signal);
+      await before.keeping.manifests.close(id, { state, endedAtMs: 0 }, signal);
       const result = readS3Url(manifestOf(fleet, id).output_key);
       if (result === undefined) throw new Error("no place for a result");
       await fleet.objects.put(result, answer, "always", signal);

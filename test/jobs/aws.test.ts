@@ -204,6 +204,16 @@ test("an object whose bytes end half-way is the network's trouble and no object"
   expect(found).toMatchObject({ kind: "trouble", trouble: "network" });
 });
 
+test("an object whose bytes were changed on the way is the network's trouble and no object", async () => {
+  standIn.objects.put("bucket", "spoilt", Buffer.alloc(1000, "x"));
+  standIn.fault({ kind: "spoil", on: "get" });
+  expect(await aws.objects.get(at("spoilt"), 1000, signal)).toMatchObject({
+    kind: "trouble",
+    trouble: "network",
+    why: expect.stringContaining("Checksum mismatch"),
+  });
+});
+
 test("an endpoint with no machine is told as it is: in service, zero instances", async () => {
   standIn.scale(0);
   expect(await aws.describeEndpoint("story-bronze", signal)).toEqual({

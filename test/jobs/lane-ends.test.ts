@@ -1,9 +1,10 @@
 // Ends that others must know before anybody sees them, and jobs that go from host to host.
 
 import { describe, expect, test } from "bun:test";
-import type { Job, JobEnd } from "../../src/jobs/job.ts";
+import type { Job } from "../../src/jobs/job.ts";
 import type { Closing } from "../../src/jobs/lane-ends.ts";
 import type { Looked, Submitted } from "../../src/jobs/runner.ts";
+import type { AnyEnding } from "../../src/jobs/store.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { newJob } from "../support/job-place.ts";
 import type { LaneSceneOptions } from "../support/lane-scene.ts";
@@ -12,18 +13,19 @@ import { laneScene } from "../support/lane-scene.ts";
 const own = cleanup();
 const result = Buffer.from('{"choices":[]}');
 const full = { kind: "disk-full", message: "The disk is full." } as const;
-const done: Looked & Submitted = { kind: "done", result };
+const done = { kind: "done", result } as const satisfies Looked & Submitted;
 const notNow: Closing = { kind: "again", about: "job", afterMs: 0, why: "no S3" };
+
+const cancelled = { to: "cancelled", endedAtMs: 77 } as const;
+
+const agreed = (end: AnyEnding): Closing => ({ kind: "closed", end });
 
 /** Others who must know: they agree, until a test says otherwise. */
 function scene(options: LaneSceneOptions = {}) {
-  const asked: { readonly job: Job; readonly end: JobEnd; readonly at: number }[] = [];
+  const asked: { readonly job: Job; readonly end: AnyEnding; readonly at: number }[] = [];
   const others = {
     asked,
-    answer: (end: JobEnd, _signal: AbortSignal): Closing | Promise<Closing> => ({
-      kind: "closed",
-      state: end.state,
-    }),
+    answer: (end: AnyEnding, _signal: AbortSignal): Closing | Promise<Closing> => agreed(end),
   };
   const made = laneScene(own, {
     closing: async (job, end, signal) => {
@@ -42,14 +44,14 @@ describe("an end", () => {
     const { clock, runner, accept, job, store, others } = scene();
     runner.onSubmit = () => done;
     const { promise, resolve } = Promise.withResolvers<void>();
-    others.answer = async ({ state }) => {
+    others.answer = async (end) => {
       await promise;
-      return { kind: "closed", state };
+      return agreed(end);
     };
     const id = accept(1);
     await clock.advance(5000);
     expect(others.asked).toMatchObject([
-      { job: { id }, end: { state: "done", outputKey: `jobs/${id}.out` } },
+      { job: { id }, end: { to: "done", result, endedAtMs: clock.wallMs() - 5000 } },
     ]);
     expect(job(id).state).toBe("submitting");
     resolve();
@@ -91,7 +93,11 @@ describe("an end", () => {
       await after.clock.advance(20_000);
       expect(after.job(id).state).toBe(state);
       expect(after.others.asked.map(({ end }) => end)).toEqual([
-        { state, error: { code: expect.any(String), message: expect.stringMatching(/\w/) } } as JobEnd,
+        {
+          to: state,
+          error: { code: expect.any(String), message: expect.stringMatching(/\w/) },
+          endedAtMs: expect.any(Number),
+        } as AnyEnding,
       ]);
     },
   );
@@ -106,7 +112,7 @@ describe("an end", () => {
     expect(others.asked.length).toBeLessThan(10);
     expect([runner.calls.length, job(id).state]).toEqual([1, "submitting"]);
     expect(events).toContainEqual({ kind: "again", id, why: "no S3", afterMs: 0, isOldNews: false });
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     await clock.advance(70_000);
     expect(job(id).state).toBe("done");
     expect(runner.calls).toHaveLength(1);
@@ -124,16 +130,28 @@ describe("an end", () => {
     for (const id of ids) expect(runner.asked("look", id).length).toBeGreaterThan(0);
   });
 
+  test("does not wait for a runner that refuses to look for others", async () => {
+    const { clock, runner, accept, job } = scene();
+    runner.onLook = () => ({ kind: "again", about: "runner", afterMs: 60_000, why: "503" });
+    accept(1);
+    await clock.advance(5000);
+    expect(runner.asked("look").length).toBeGreaterThan(0);
+    runner.onSubmit = () => done;
+    const id = accept(2);
+    await clock.advance(0);
+    expect(job(id).state).toBe("done");
+  });
+
   test("beyond the ttl is written all the same: the result came in time", async () => {
     const { clock, runner, accept, job, others } = scene();
     runner.onSubmit = () => done;
     others.answer = () => notNow;
     const id = accept(1, 5000);
     await clock.advance(200_000);
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     await clock.advance(70_000);
     expect(job(id).state).toBe("done");
-    expect(new Set(others.asked.map(({ end }) => end.state))).toEqual(new Set(["done"]));
+    expect(new Set(others.asked.map(({ end }) => end.to))).toEqual(new Set(["done"]));
   });
 
   test("that was found after the ttl is not looked for again when the margin is over", async () => {
@@ -146,7 +164,7 @@ describe("an end", () => {
     const looks = runner.asked("look").length;
     await clock.advance(60_000);
     expect(runner.asked("look")).toHaveLength(looks);
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     await clock.advance(70_000);
     expect(job(id).state).toBe("done");
   });
@@ -160,7 +178,7 @@ describe("an end", () => {
     const ids = [1, 2, 3].map((at) => accept(at));
     await clock.advance(3_000);
     expect(runner.asked("look").length).toBeGreaterThan(0);
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     await clock.advance(60_000);
     expect(ids.map((id) => job(id).state)).toEqual(["done", "done", "done"]);
   });
@@ -172,9 +190,9 @@ describe("an end", () => {
     others.answer = () => notNow;
     for (const at of [1, 2]) accept(at);
     await clock.advance(0);
-    others.answer = async ({ state }) => {
+    others.answer = async (end) => {
       await new Promise<void>((resolve) => clock.after(10_000, resolve));
-      return state === "done" ? notNow : { kind: "closed", state };
+      return end.to === "done" ? notNow : agreed(end);
     };
     const late = accept(3, 5000);
     await clock.advance(60_000);
@@ -204,7 +222,7 @@ describe("an end", () => {
     expect(runner.asked("look")).toHaveLength(looks);
   });
 
-  test("after a crash between the others' word and the row comes to the same end", async () => {
+  test("after a crash between the others' word and the row is the one that they know, to its last byte", async () => {
     const before = scene();
     before.runner.onSubmit = () => done;
     before.others.answer = () => new Promise(() => undefined);
@@ -213,25 +231,32 @@ describe("an end", () => {
     expect(before.others.asked).toHaveLength(1);
     const after = scene({ place: own(before.place.copy()) });
     after.runner.onLook = () => done;
-    after.others.answer = () => ({ kind: "closed", state: "done" });
+    const shown = { to: "done", result: Buffer.from('{"choices":["shown"]}'), endedAtMs: 77 } as const;
+    after.others.answer = () => agreed(shown);
     after.start();
     await after.clock.advance(0);
-    expect(after.job(id)).toMatchObject({ state: "done", attempt: 1 });
+    expect(after.job(id)).toMatchObject({ state: "done", attempt: 1, endedAtMs: 77 });
+    expect(after.store.result(id)).toMatchObject({ value: new Uint8Array(shown.result) });
     expect(after.runner.asked("submit")).toEqual([]);
   });
 
-  test("that others know as cancelled is a cancelled one; any other end of before gives way to ours", async () => {
-    for (const [there, state] of [
-      ["cancelled", "cancelled"],
-      ["expired", "done"],
-    ] as const) {
-      const { clock, runner, accept, job, others } = scene();
-      runner.onSubmit = () => done;
-      others.answer = () => ({ kind: "closed", state: there });
-      const id = accept(1);
-      await clock.advance(0);
-      expect(job(id).state).toBe(state);
-    }
+  const seven = { code: "upstream_failed", message: "Seven." };
+  test.each<AnyEnding>([
+    { to: "cancelled", endedAtMs: 77 },
+    { to: "expired", error: seven, endedAtMs: 77 },
+    { to: "failed", error: seven, endedAtMs: 77 },
+  ])("that others know as $to is that one, whatever has come of it here", async (there) => {
+    const { clock, runner, accept, job, others, store } = scene();
+    runner.onSubmit = () => done;
+    others.answer = () => agreed(there);
+    const id = accept(1);
+    await clock.advance(0);
+    expect(job(id)).toMatchObject({
+      state: there.to,
+      endedAtMs: 77,
+      ...("error" in there && { error: there.error }),
+    });
+    expect(store.result(id)).toMatchObject({ value: undefined });
   });
 
   test("of a job that another host has is nobody's here: the row is gone, and who waits is woken", async () => {
@@ -254,9 +279,9 @@ describe("an end", () => {
     const { clock, runner, accept, job, others, start } = scene();
     const lane = start();
     runner.onSubmit = () => done;
-    others.answer = async ({ state }, signal) => {
+    others.answer = async (end, signal) => {
       await new Promise<void>((resolve) => clock.after(500, resolve));
-      return signal.aborted ? notNow : { kind: "closed", state };
+      return signal.aborted ? notNow : agreed(end);
     };
     const id = accept(1);
     await clock.advance(0);
@@ -288,7 +313,7 @@ test("stop does not wait for others who say nothing, and what they say later fin
   await clock.advance(2000);
   await stopping;
   store.close();
-  resolve({ kind: "closed", state: "done" });
+  resolve(agreed({ ...done, to: "done", endedAtMs: 0 }));
   await clock.advance(0);
   // The one that handed it over.
   expect(asked).toBe(1);
@@ -313,9 +338,9 @@ describe("cancel, where others may have the job", () => {
     const cancelling = lane.cancel(id);
     await clock.advance(5000);
     expect([wasCut, job(id).state]).toEqual([true, "submitting"]);
-    resolve({ kind: "closed", state: "cancelled" });
+    resolve(agreed(cancelled));
     expect(await cancelling).toMatchObject({ kind: "moved", job: { state: "cancelled" } });
-    expect(others.asked.map(({ end }) => end)).toEqual([{ state: "cancelled" }]);
+    expect(others.asked.map(({ end }) => end)).toEqual([{ ...cancelled, endedAtMs: clock.wallMs() - 5000 }]);
     await clock.advance(60_000);
     expect(job(id).state).toBe("cancelled");
     expect(clock.pending()).toBe(0);
@@ -333,16 +358,18 @@ describe("cancel, where others may have the job", () => {
     expect(others.asked).toEqual([]);
   });
 
-  test("that comes too late is refused, and the job goes on to its end", async () => {
-    const { clock, accept, job, runner, others, start } = scene();
+  test("that comes too late is refused with the end that others know, and that is written down", async () => {
+    const { clock, accept, job, runner, others, start, store, events } = scene();
     const lane = start();
     const id = accept(1);
     await clock.advance(0);
-    others.answer = () => ({ kind: "closed", state: "done" });
-    runner.onLook = () => done;
-    expect(await lane.cancel(id)).toMatchObject({ kind: "refused", job: { id } });
-    await clock.advance(0);
-    expect(job(id).state).toBe("done");
+    others.answer = () => agreed({ to: "done", result, endedAtMs: 77 });
+    expect(await lane.cancel(id)).toMatchObject({ kind: "refused", job: { id, state: "done" } });
+    expect(job(id)).toMatchObject({ state: "done", endedAtMs: 77 });
+    expect(store.result(id)).toMatchObject({ value: new Uint8Array(result) });
+    expect(kinds(events)).toEqual(["submitted", "ended"]);
+    await clock.advance(60_000);
+    expect([runner.asked("look", id), clock.pending()]).toEqual([[], 0]);
   });
 
   test("that cannot be asked for now says so, and the job goes on", async () => {
@@ -353,7 +380,7 @@ describe("cancel, where others may have the job", () => {
     others.answer = () => notNow;
     expect(await lane.cancel(id)).toEqual({ kind: "not-now", why: "no S3" });
     expect(lane.unfinished()).toEqual([id]);
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     runner.busy = undefined;
     runner.onSubmit = () => done;
     await clock.advance(2000);
@@ -370,7 +397,7 @@ describe("cancel, where others may have the job", () => {
     };
     expect((await lane.cancel(id)).kind).toBe("not-now");
     expect(kinds(events)).toContain("broke");
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     runner.busy = undefined;
     await clock.advance(2000);
     expect(job(id).state).toBe("submitted");
@@ -384,7 +411,7 @@ describe("cancel, where others may have the job", () => {
     const id = accept(1);
     await clock.advance(0);
     expect((await lane.cancel(id)).kind).toBe("not-now");
-    others.answer = ({ state }) => ({ kind: "closed", state });
+    others.answer = agreed;
     await clock.advance(5000);
     expect(job(id).state).toBe("done");
   });
@@ -409,7 +436,7 @@ describe("cancel, where others may have the job", () => {
     await clock.advance(0);
     const cancelling = lane.cancel(id);
     await lane.stop();
-    resolve({ kind: "closed", state: "cancelled" });
+    resolve(agreed(cancelled));
     expect((await cancelling).kind).toBe("not-now");
     expect([store.counts().cancelled, clock.pending()]).toEqual([0, 0]);
   });
@@ -425,7 +452,7 @@ describe("cancel, where others may have the job", () => {
     const lane = start();
     const id = accept(1);
     await clock.advance(0);
-    others.answer = () => ({ kind: "closed", state: "cancelled" });
+    others.answer = () => agreed(cancelled);
     expect((await lane.cancel(id)).kind).toBe("unavailable");
     refuse = false;
     runner.onLook = () => done;
@@ -464,7 +491,7 @@ describe("a job of another host", () => {
     expect(job(newJob(1).id).state).toBe("expired");
     expect(runner.asked("look").length).toBeGreaterThan(0);
     expect(runner.asked("submit")).toEqual([]);
-    expect(others.asked.map(({ end }) => end.state)).toEqual(["expired"]);
+    expect(others.asked.map(({ end }) => end.to)).toEqual(["expired"]);
   });
 
   test("that comes while the router stops is kept for the next start", async () => {

@@ -405,6 +405,21 @@ describe("a ttl", () => {
   });
 });
 
+describe("the last looks", () => {
+  test("of many jobs are over some seconds after the ttl, however long the runner has refused before", async () => {
+    const { runner, clock, accept, job } = scene({ marginMs: 5000 });
+    const ids = Array.from({ length: 20 }, (_, at) => accept(at + 1, 600_000));
+    await clock.advance(2000);
+    runner.onLook = () => ({ kind: "again", about: "runner", afterMs: 1000, why: "503" });
+    await clock.advance(603_000);
+    expect(new Set(ids.map((id) => job(id).state))).toEqual(new Set(["submitted"]));
+    await clock.advance(20_000);
+    expect(new Set(ids.map((id) => job(id).state))).toEqual(new Set(["expired"]));
+    const last = ids.map((id) => runner.asked("look", id).filter((at) => at >= 1_605_000).length);
+    expect(new Set(last)).toEqual(new Set([5]));
+  });
+});
+
 describe("cancel", () => {
   test("cuts short a hand-over, and what comes of it changes nothing", async () => {
     const { runner, clock, accept, job, start } = scene();

@@ -18,10 +18,11 @@ const clock = virtualClock();
 
 function scene(pageMost?: number): { objects: MemoryObjects; host: (name: string) => Manifests } {
   const objects = memoryObjects(pageMost);
-  return { objects, host: (name) => createManifests(places, name, objects, clock) };
+  return { objects, host: (name) => createManifests(places, name, objects) };
 }
 
 const job = newJob(1);
+const done = { state: "done", endedAtMs: clock.wallMs() } as const;
 
 /** Held by gold-1. */
 async function keptScene() {
@@ -118,12 +119,9 @@ test("a host that comes back learns at its next write that another has its job, 
   const { host, owner, objects } = await keptScene();
   await host("gold-2").take(job.id, "gold-1", signal);
   const before = objects.text("m/jobs/gold-1/00000000010000000000000000");
-  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual({ kind: "lost", member: "gold-2" });
+  expect(await owner.close(job.id, done, signal)).toEqual({ kind: "lost", member: "gold-2" });
   expect(objects.text("m/jobs/gold-1/00000000010000000000000000")).toBe(before);
-  expect(await host("gold-2").close(job.id, { state: "done" }, signal)).toEqual({
-    kind: "closed",
-    state: "done",
-  });
+  expect(await host("gold-2").close(job.id, done, signal)).toMatchObject({ kind: "closed", end: done });
 });
 
 test("a host that is overtaken between its look and its write does not end the job", async () => {
@@ -133,24 +131,30 @@ test("a host that is overtaken between its look and its write does not end the j
     objects.beforePut = undefined;
     await host("gold-2").take(job.id, "gold-1", signal);
   };
-  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual({ kind: "lost", member: "gold-2" });
+  expect(await owner.close(job.id, done, signal)).toEqual({ kind: "lost", member: "gold-2" });
 });
 
 test("a job that has ended is taken by nobody, and tells its end", async () => {
   const { host, owner } = await keptScene();
-  const end = { state: "failed", error: { code: "upstream_failed", message: "no" } } as const;
-  expect(await owner.close(job.id, end, signal)).toEqual({ kind: "closed", state: "failed" });
+  const error = { code: "upstream_failed", message: "no" };
+  const end = { state: "failed", error, endedAtMs: clock.wallMs() } as const;
+  expect(await owner.close(job.id, end, signal)).toEqual({ kind: "closed", end });
   expect(await host("gold-2").take(job.id, "gold-1", signal)).toMatchObject({
     kind: "ended",
-    manifest: { ...end, endedAtMs: clock.wallMs() },
+    manifest: end,
   });
 });
 
-test("of two ends the first stays, and the second is told so", async () => {
+test("of two ends the first stays, and the second is told it whole", async () => {
   const { owner } = await keptScene();
-  const cancelled = { kind: "closed", state: "cancelled" } as const;
-  expect(await owner.close(job.id, { state: "cancelled" }, signal)).toEqual(cancelled);
-  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual(cancelled);
+  const error = { code: "upstream_failed", message: "no" };
+  const cancelled = { state: "cancelled", error, endedAtMs: clock.wallMs() } as const;
+  expect(await owner.close(job.id, cancelled, signal)).toEqual({ kind: "closed", end: cancelled });
+  const { outputKey } = job;
+  expect(await owner.close(job.id, { ...done, endedAtMs: 1 }, signal)).toEqual({
+    kind: "closed",
+    end: { ...cancelled, outputKey },
+  });
   expect(await owner.read(job.id, signal)).toMatchObject({ manifest: { state: "cancelled" } });
 });
 
@@ -160,13 +164,13 @@ test("an end that was written although its answer was lost stays as it is", asyn
     objects.beforePut = undefined;
     objects.fail("timeout", 1, "done");
   };
-  expect(await owner.close(job.id, { state: "done" }, signal)).toMatchObject({ kind: "trouble" });
-  expect(await owner.close(job.id, { state: "done" }, signal)).toEqual({ kind: "closed", state: "done" });
+  expect(await owner.close(job.id, done, signal)).toMatchObject({ kind: "trouble" });
+  expect(await owner.close(job.id, done, signal)).toMatchObject({ kind: "closed", end: done });
 });
 
 test("an end says where its result lies after all", async () => {
   const { owner } = await keptScene();
-  await owner.close(job.id, { state: "done", outputKey: "s3://other/x.out" }, signal);
+  await owner.close(job.id, { ...done, outputKey: "s3://other/x.out" }, signal);
   expect(await owner.read(job.id, signal)).toMatchObject({ manifest: { outputKey: "s3://other/x.out" } });
 });
 
@@ -206,10 +210,7 @@ test("a job that was adopted can be adopted again when the adopter dies", async 
 test("a job without a manifest, and one without its input, are said to be so", async () => {
   const { host, objects } = scene();
   expect(await host("gold-2").take(job.id, "gold-1", signal)).toEqual({ kind: "missing" });
-  expect(await host("gold-1").close(job.id, { state: "done" }, signal)).toEqual({
-    kind: "closed",
-    state: "done",
-  });
+  expect(await host("gold-1").close(job.id, done, signal)).toEqual({ kind: "closed", end: done });
   const named: Manifest = { ...job, member: "gold-1", fence: 1, state: "open", input: "s3://bucket/gone" };
   const place = { bucket: "bucket", key: "m/jobs/gold-1/00000000010000000000000000" };
   await objects.put(place, Buffer.from(JSON.stringify(wireOf(named))), "always", signal);

@@ -36,7 +36,7 @@ function scene({ limits = roomy, keeping: changed = (keeping) => keeping, other:
       random: () => 0.5,
     }),
   );
-  const other = createManifests(fleetPlaces, "gold-2", objects, clock);
+  const other = createManifests(fleetPlaces, "gold-2", objects);
   return { clock, objects, keeping, other, ...ends(deskScene(clock, { keeping, limits })) };
 }
 
@@ -183,7 +183,7 @@ test("a key of ours whose job another host has adopted, or ended, is not begun a
   });
   const ended = claimed(ours.id);
   await ended.keeping.manifests.keep(ours, signal);
-  await ended.keeping.manifests.close(ours.id, { state: "failed" }, signal);
+  await ended.keeping.manifests.close(ours.id, { state: "failed", endedAtMs: 0 }, signal);
   expect(await ended.order({ idempotencyKey: "k" })).toMatchObject({ kind: "elsewhere", id: ours.id });
   for (const { store } of [taken, ended]) expect(store.counts().accepted).toBe(0);
 });

@@ -1,5 +1,5 @@
 // Three compiled routers that are one fleet, with Bronze on the stand-in for AWS and manifests in its S3: what befalls them
-// and their disks, and callers that remember what they were promised.
+// and their disks, and callers that remember what they were promised. The model never says the same thing twice.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -42,7 +42,8 @@ const config = sageMakerToml(`input = "s3://bucket/inputs"\nmanifests = "s3://bu
 
 /** A test of its own fleet, that ends with every promise kept: no job lost, none shown with two ends. */
 export const withBronzeFleet = (act: (fleet: BronzeFleet) => Promise<void>) => async (): Promise<void> => {
-  const aws = startAws();
+  const model = startStoryteller();
+  const aws = startAws({ engine: model.url });
   const away = new Set<FleetHost>();
   const fleet = await startFleet({
     hosts: ["story-1", "story-2", "story-3"].map((name) => ({ name, tiers: [] })),
@@ -71,6 +72,7 @@ export const withBronzeFleet = (act: (fleet: BronzeFleet) => Promise<void>) => a
     aws.fault();
     await fleet.stop();
     await aws.stop();
+    await model.stop();
   }
 };
 
@@ -133,6 +135,27 @@ const seenIn = (aws: Aws, here: () => readonly FleetHost[]) => ({
     return object === undefined ? {} : JSON.parse(Buffer.from(object.bytes).toString("utf8"));
   },
 });
+
+/** What is computed twice does not come out the same. */
+function startStoryteller() {
+  let told = 0;
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const { messages } = JSON.parse(await request.text());
+      const message = { role: "assistant", content: `You said: ${messages.at(-1).content}` };
+      told += 1;
+      return Response.json({
+        id: `telling-${told}`,
+        object: "chat.completion",
+        model: "story-70b",
+        choices: [{ index: 0, message, finish_reason: "stop" }],
+      });
+    },
+  });
+  return { url: server.url.origin, stop: () => server.stop(true) };
+}
 
 /** Notes how long things took since the last one; shown with the figures. */
 export function stopwatch(what: string) {

@@ -48,7 +48,7 @@ export interface JobHosts {
   stop(): Promise<void>;
 }
 
-/** In virtual time, with nothing behind it but memory. */
+/** In virtual time, with nothing behind it but memory. What is computed again does not come out the same. */
 export interface JobFleet extends JobHosts {
   readonly clock: VirtualClock;
   readonly objects: MemoryObjects;
@@ -72,9 +72,12 @@ export function jobFleet(): JobFleet {
     objects,
     async invokeAsync({ inferenceId, outputPath, filename }) {
       fleet.invoked.push(inferenceId);
+      const ulid = filename.slice(0, filename.indexOf("."));
+      const times = fleet.invoked.filter((each) => each.startsWith(ulid)).length;
+      const told = times === 1 ? answer : Buffer.from(answer.toString().replace("Hm.", `Hm ${times}.`));
       const place = below(output, outputPath, filename);
       const work = async (): Promise<void> => {
-        const put = fleet.works && (await objects.put(place, answer, "always", never));
+        const put = fleet.works && (await objects.put(place, told, "always", never));
         if (put === false || put.kind === "trouble") clock.after(1000, () => void work());
       };
       clock.after(1000, () => void work());

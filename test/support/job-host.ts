@@ -8,12 +8,13 @@ import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync, wr
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { Job, JobEnd } from "../../src/jobs/job.ts";
+import type { Job } from "../../src/jobs/job.ts";
 import { createJobIds } from "../../src/jobs/job-id.ts";
 import { createLane, laneRules } from "../../src/jobs/lane.ts";
 import type { Closing } from "../../src/jobs/lane-ends.ts";
 import type { JobRunner, Submitted } from "../../src/jobs/runner.ts";
 import { openJobStore } from "../../src/jobs/sqlite-store.ts";
+import type { AnyEnding } from "../../src/jobs/store.ts";
 
 const [dir = "", from = "0", seed = "0", by = "service"] = process.argv.slice(2);
 const random = seededRandom(Number(seed));
@@ -102,18 +103,27 @@ const inItself: JobRunner = {
   look: () => Promise.resolve({ kind: "absent" }),
 };
 
-/** As a manifest: the first end that is written there is the one that others know. */
-async function closing(job: Job, end: JobEnd): Promise<Closing> {
+/** As a manifest: the first end that is written there, result and all, is the one that others know. */
+async function closing(job: Job, end: AnyEnding): Promise<Closing> {
   await Bun.sleep(random() * 2);
   if (random() < refusals) return { kind: "again", about: "job", afterMs: 5, why: "no S3" };
   const file = join(dir, "ends", job.id);
   if (!existsSync(file)) {
-    writeFileSync(`${file}.new`, JSON.stringify(end.state));
+    writeFileSync(
+      `${file}.new`,
+      JSON.stringify(end.to === "done" ? { ...end, result: textOf(end.result) } : end),
+    );
     renameSync(`${file}.new`, file);
   }
   await Bun.sleep(random() * 2);
-  return { kind: "closed", state: JSON.parse(readFileSync(file, "utf8")) };
+  const there = JSON.parse(readFileSync(file, "utf8"));
+  return {
+    kind: "closed",
+    end: there.to === "done" ? { ...there, result: Buffer.from(there.result) } : there,
+  };
 }
+
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 const lane = createLane({
   store,

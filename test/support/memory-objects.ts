@@ -6,6 +6,8 @@ export interface MemoryObjects extends Objects {
   /** Keys in the order of their bytes. */
   keys(): readonly string[];
   text(key: string): string | undefined;
+  /** As a rule of the bucket's lifecycle does. */
+  remove(key: string): void;
   /** The next calls come back with it, or come back with it though they were done. */
   fail(trouble: CallTrouble["trouble"], times: number, though?: "done"): void;
   /** Runs before each put that is done. */
@@ -31,6 +33,7 @@ export function memoryObjects(pageMost = 1000): MemoryObjects {
       const found = all.get(key);
       return found === undefined ? undefined : Buffer.from(found.bytes).toString("utf8");
     },
+    remove: (key) => void all.delete(key),
     fail(trouble, times, though) {
       failing = {
         answer: { kind: "trouble", trouble, why: "as asked for" },
