@@ -9,6 +9,7 @@ import { stageOf } from "./lane-entry.ts";
 import type { Flow } from "./lane-flow.ts";
 import type { Again } from "./runner.ts";
 import type { Ending, JobStore, Moved } from "./store.ts";
+import type { Together } from "./together.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Turns } from "./turns.ts";
 
@@ -39,6 +40,7 @@ export type CloseJob = (job: Job, end: JobEnd, signal: AbortSignal) => Promise<C
 export interface EndsParts {
   readonly flow: Flow;
   readonly store: JobStore;
+  readonly together: Together;
   readonly turns: Turns;
   readonly outlives: boolean;
   readonly clock: Clock;
@@ -62,7 +64,9 @@ const heldBytesMost = 64 * 1024 * 1024;
 
 const bytesOf = (end: Ending | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
 
-export function createEnds({ flow, store, turns, outlives, clock, closing, tell, stopped }: EndsParts): Ends {
+export function createEnds(parts: EndsParts): Ends {
+  const { flow, store, together, turns, outlives, clock, closing, tell, stopped } = parts;
+
   function end(entry: LaneEntry, job: Job, to: Ending): void {
     if (closing === undefined) {
       flow.move(entry, job.fence, to);
@@ -139,10 +143,13 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     }
   }
 
-  function cancelHere(id: string): Moved {
-    const moved = store.cancel(id, clock.wallMs());
-    if (moved.kind === "moved") flow.ended(moved.job);
-    return moved;
+  async function cancelHere(id: string): Promise<Cancelled> {
+    const cancel = () => store.cancel(id, clock.wallMs());
+    const cancelled = await together.write(0, cancel, (moved) => {
+      if (moved.kind === "moved") flow.ended(moved.job);
+    });
+    if (cancelled.kind !== "crowded") return cancelled;
+    return { kind: "not-now", why: "More arrives than the disk of this host takes at once." };
   }
 
   /** Out of the flow while others are asked, so that it does not end otherwise meanwhile. */
@@ -153,17 +160,17 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     if (entry !== undefined) flow.drop(entry);
     const closed = await askToCancel(job, ask);
     if (stopped.aborted) return { kind: "not-now", why: "This router is stopping." };
-    const cancelled = cancelledAs(job, closed);
+    const cancelled = await cancelledAs(job, closed);
     const isOver = cancelled.kind === "moved" || (closed.kind === "lost" && lose(job.id, closed.member));
     // Its row may have changed meanwhile; whoever has its turn looks.
     if (!isOver && !flow.entries.has(job.id)) flow.enter(job, false);
     return cancelled;
   }
 
-  function cancelledAs(job: Job, closed: Closing): Cancelled {
+  async function cancelledAs(job: Job, closed: Closing): Promise<Cancelled> {
     if (closed.kind === "lost") return closed;
     if (closed.kind === "again") return { kind: "not-now", why: closed.why };
-    return closed.state === "cancelled" ? cancelHere(job.id) : { kind: "refused", job };
+    return closed.state === "cancelled" ? await cancelHere(job.id) : { kind: "refused", job };
   }
 
   return {
