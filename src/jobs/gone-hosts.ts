@@ -218,10 +218,11 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
     if (taken.kind === "taken") {
       const { manifest, request } = taken;
       const { owner, kind, model, ttlMs, acceptedAtMs, outputKey } = manifest;
-      const stored = lane.adopt({ id, owner, kind, model, ttlMs, acceptedAtMs, outputKey, request });
-      if (stored.kind === "unavailable" || stored.kind === "full") {
+      const stored = await lane.adopt({ id, owner, kind, model, ttlMs, acceptedAtMs, outputKey, request });
+      if (stored.kind === "unavailable" || stored.kind === "full" || stored.kind === "crowded") {
         // It is ours now, so nobody else will.
-        const why = stored.kind === "full" ? "The job file is full." : stored.trouble.message;
+        const why =
+          stored.kind === "unavailable" ? stored.trouble.message : "The job file takes no more just now.";
         trouble ??= { kind: "trouble", trouble: "server", why };
         return;
       }

@@ -27,7 +27,10 @@ export interface JobFile {
   prepare<Row, Asked extends SQLQueryBindings[]>(
     sql: string,
   ): ReturnType<typeof Database.prototype.prepare<Row, Asked>>;
-  /** Nothing has happened unless this answers what `work` did: the commit is synced by then. */
+  /**
+   * Nothing has happened unless this answers what `work` did: the commit is synced by then. Inside another's `work` it is
+   * part of that, and stands or falls with it.
+   */
   write<T>(work: () => T): T | Unavailable;
   read<T>(work: () => T): Found<T>;
   /** Whether the file is still where it was opened: SQLite writes on to one that nobody will find again. */
@@ -80,6 +83,7 @@ function createFile(db: Database, path: string): JobFile {
     return statement;
   };
   const inode = inodeOf(path);
+  let isWriting = false;
   const begin = prepare("BEGIN IMMEDIATE");
   const commit = prepare("COMMIT");
   const rollback = prepare("ROLLBACK");
@@ -96,6 +100,8 @@ function createFile(db: Database, path: string): JobFile {
   return {
     prepare,
     write(work) {
+      if (isWriting) return work();
+      isWriting = true;
       try {
         begin.run();
         const outcome = work();
@@ -105,6 +111,8 @@ function createFile(db: Database, path: string): JobFile {
         // Some refusals have rolled back already.
         if (db.inTransaction) rollback.run();
         return unavailable(error);
+      } finally {
+        isWriting = false;
       }
     },
     read(work) {

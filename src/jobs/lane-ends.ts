@@ -9,6 +9,7 @@ import { stageOf } from "./lane-entry.ts";
 import type { Flow } from "./lane-flow.ts";
 import type { Again } from "./runner.ts";
 import type { AnyEnding, Ending, JobStore, Moved } from "./store.ts";
+import type { Together } from "./together.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Turns } from "./turns.ts";
 
@@ -39,6 +40,7 @@ export type CloseJob = (job: Job, end: AnyEnding, signal: AbortSignal) => Promis
 export interface EndsParts {
   readonly flow: Flow;
   readonly store: JobStore;
+  readonly together: Together;
   readonly turns: Turns;
   readonly outlives: boolean;
   readonly clock: Clock;
@@ -62,7 +64,9 @@ const heldBytesMost = 64 * 1024 * 1024;
 
 const bytesOf = (end: Ending | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
 
-export function createEnds({ flow, store, turns, outlives, clock, closing, tell, stopped }: EndsParts): Ends {
+export function createEnds(parts: EndsParts): Ends {
+  const { flow, store, together, turns, outlives, clock, closing, tell, stopped } = parts;
+
   function end(entry: LaneEntry, job: Job, to: Ending): void {
     if (closing === undefined) {
       flow.move(entry, job.fence, to);
@@ -131,15 +135,18 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
       return await ask(job, { to: "cancelled", endedAtMs: clock.wallMs() }, stopped);
     } catch (error) {
       tell({ kind: "broke", id: job.id, error });
-      // Asking S3 who has the job broke; the log has the reason.
-      const why = "Whoever else may have the job could not be asked.";
+      const why = "Asking S3 who has the job broke; the log has the reason.";
       return { kind: "again", about: "job", afterMs: 0, why };
     }
   }
 
-  function ended(moved: Moved): Moved {
-    if (moved.kind === "moved") flow.ended(moved.job);
-    return moved;
+  /** Written with whatever else callers want written down now. */
+  async function written(change: () => Moved): Promise<Cancelled> {
+    const outcome = await together.write(0, change, (moved) => {
+      if (moved.kind === "moved") flow.ended(moved.job);
+    });
+    if (outcome.kind !== "crowded") return outcome;
+    return { kind: "not-now", why: "More arrives than the disk of this host takes at once." };
   }
 
   /** Out of the flow while others are asked, so that it does not end otherwise meanwhile. */
@@ -150,7 +157,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     if (entry !== undefined) flow.drop(entry);
     const closed = await askToCancel(job, ask);
     if (stopped.aborted) return { kind: "not-now", why: "This router is stopping." };
-    const cancelled = cancelledAs(job, closed);
+    const cancelled = await cancelledAs(job, closed);
     const isOver = cancelled.kind === "moved" || (closed.kind === "lost" && lose(job.id, closed.member));
     // Its row may have changed meanwhile; whoever has its turn looks.
     if (!isOver && !flow.entries.has(job.id)) flow.enter(job, false);
@@ -159,10 +166,10 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
   }
 
   /** `moved` to whatever end stands there. */
-  function cancelledAs(job: Job, closed: Closing): Cancelled {
+  async function cancelledAs(job: Job, closed: Closing): Promise<Cancelled> {
     if (closed.kind === "lost") return closed;
     if (closed.kind === "again") return { kind: "not-now", why: closed.why };
-    return ended(write(job, closed.end));
+    return await written(() => write(job, closed.end));
   }
 
   return {
@@ -173,7 +180,7 @@ export function createEnds({ flow, store, turns, outlives, clock, closing, tell,
     },
     lose,
     async cancel(id) {
-      if (closing === undefined) return ended(store.cancel(id, clock.wallMs()));
+      if (closing === undefined) return written(() => store.cancel(id, clock.wallMs()));
       const found = store.get(id);
       if (found.kind === "unavailable") return found;
       const job = found.value;

@@ -12,8 +12,11 @@ import type { LaneEntry } from "./lane-entry.ts";
 import type { FlowEvent } from "./lane-flow.ts";
 import { againRule, createFlow } from "./lane-flow.ts";
 import { pollDelayMs } from "./poll-delay.ts";
+import { createRests } from "./rests.ts";
 import type { Ended, JobRunner, Looked, Submitted } from "./runner.ts";
 import type { Accepted, Idempotency, JobStore, NewJob } from "./store.ts";
+import type { Crowded } from "./together.ts";
+import { createTogether } from "./together.ts";
 import { createTurns } from "./turns.ts";
 
 export interface LaneRules {
@@ -40,9 +43,9 @@ export interface LaneParts {
 
 export interface Lane {
   /** Stores it, with the place of its result, and begins. */
-  accept(job: Omit<NewJob, "outputKey">, idempotency?: Idempotency): Accepted;
+  accept(job: Omit<NewJob, "outputKey">, idempotency?: Idempotency): Promise<Accepted | Crowded>;
   /** Takes over another host's job: past the queue limit, and looked for before it is handed over, for it may have been. */
-  adopt(job: NewJob): Accepted;
+  adopt(job: NewJob): Promise<Accepted | Crowded>;
   /** That host has it: forgets it, and wakes whoever waits for its end, who will find no row. */
   lose(id: string, member: string): void;
   /** The ids of all that have not ended. */
@@ -91,8 +94,11 @@ const nothing = () => {};
 export function createLane(parts: LaneParts): Lane {
   const { store, runner, clock, random, rules = laneRules, tell = nothing } = parts;
   const { outlives } = runner;
+  const rests = createRests(clock);
+  const together = createTogether({ store, rests, clock });
   const turns = createTurns({
     runner,
+    rests,
     clock,
     random,
     submitsMost: rules.submitsMost,
@@ -106,7 +112,17 @@ export function createLane(parts: LaneParts): Lane {
   /** The store may be closed: whatever comes then is found again at the next start. */
   const stopped = new AbortController();
   const { closing } = parts;
-  const ends = createEnds({ flow, store, turns, outlives, clock, closing, tell, stopped: stopped.signal });
+  const ends = createEnds({
+    flow,
+    store,
+    together,
+    turns,
+    outlives,
+    clock,
+    closing,
+    tell,
+    stopped: stopped.signal,
+  });
 
   function poll(entry: LaneEntry): void {
     entry.pollMs = pollDelayMs(clock.now() - entry.since, entry.pollMs, random);
@@ -268,19 +284,18 @@ export function createLane(parts: LaneParts): Lane {
     else turns.line(entry);
   }
 
+  function enter(accepted: Accepted): void {
+    if (accepted.kind === "stored") flow.enter(accepted.job, false);
+  }
+
   flow.load();
 
   return {
     accept(job, idempotency) {
-      const accepted = store.accept({ ...job, outputKey: runner.outputKey(job) }, idempotency);
-      if (accepted.kind === "stored") flow.enter(accepted.job, false);
-      return accepted;
+      const whole = { ...job, outputKey: runner.outputKey(job) };
+      return together.write(job.request.byteLength, () => store.accept(whole, idempotency), enter);
     },
-    adopt(job) {
-      const accepted = store.adopt(job);
-      if (accepted.kind === "stored") flow.enter(accepted.job, false);
-      return accepted;
-    },
+    adopt: (job) => together.write(job.request.byteLength, () => store.adopt(job), enter),
     lose: ends.lose,
     unfinished: () => [...flow.entries.keys()],
     cancel: ends.cancel,
@@ -293,6 +308,7 @@ export function createLane(parts: LaneParts): Lane {
     async stop() {
       const calls = turns.stop();
       flow.stop();
+      together.stop();
       let stopWaiting = nothing;
       const longEnough = new Promise<void>((resolve) => {
         stopWaiting = clock.after(stopMostMs, resolve);

@@ -18,6 +18,7 @@ import { named } from "./named.ts";
 import type { JobRunner } from "./runner.ts";
 import { createSecuring } from "./secure.ts";
 import type { Accepted, JobStore } from "./store.ts";
+import type { Crowded } from "./together.ts";
 
 /** Of a kept result: a hash and an id, and what a map needs for them. */
 const keptBytes = 512;
@@ -86,7 +87,14 @@ export function createOrders(parts: OrderParts): Orders {
     });
   };
 
-  const answer = (accepted: Accepted): Ordered => {
+  const overloaded = (message: string): DeskRefusal => ({
+    kind: "refused",
+    code: "tier_overloaded",
+    message,
+    retryAfterMs: retryAfterMs(lane.typicalMs() ?? storeRetryMs, random),
+  });
+
+  const answer = (accepted: Accepted | Crowded): Ordered => {
     switch (accepted.kind) {
       case "stored":
         return as("accepted", accepted.job);
@@ -95,12 +103,13 @@ export function createOrders(parts: OrderParts): Orders {
       case "mismatch":
         return mismatch;
       case "full":
-        return {
-          kind: "refused",
-          code: "tier_overloaded",
-          message: `${accepted.limit} jobs are waiting here, which is as many as may. Try again later, or raise jobs.max_queued.`,
-          retryAfterMs: retryAfterMs(lane.typicalMs() ?? storeRetryMs, random),
-        };
+        return overloaded(
+          `${accepted.limit} jobs are waiting here, which is as many as may. Try again later, or raise jobs.max_queued.`,
+        );
+      case "crowded":
+        return overloaded(
+          "More jobs arrive here than the disk takes at once. Try again later, or hand them in more slowly.",
+        );
       case "unavailable":
         return storeRefusal(accepted.trouble.message, random);
     }
@@ -138,7 +147,7 @@ export function createOrders(parts: OrderParts): Orders {
         if (secured.kind !== "secured") return secured;
         ({ id } = secured);
       }
-      const accepted = lane.accept({ ...fresh, id }, idempotency);
+      const accepted = await lane.accept({ ...fresh, id }, idempotency);
       if (accepted.kind === "stored") {
         if (key !== undefined) keepWhenDone(key, id);
       } else if (id === fresh.id && !("job" in accepted && accepted.job.id === id)) {

@@ -8,6 +8,7 @@ import { newestFirst, ulidOf } from "./job-id.ts";
 import type { JobRow } from "./job-row.ts";
 import { jobColumns, jobOf } from "./job-row.ts";
 import { unfinishedSql } from "./schema.ts";
+import { createStateCounts } from "./state-counts.ts";
 import type {
   Accepted,
   Idempotency,
@@ -61,21 +62,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
     return row === null ? undefined : jobOf(row);
   };
 
-  // Kept beside the table, for counting ten thousand rows at each acceptance would cost more than the acceptance.
-  const counts: Record<JobState, number> = {
-    accepted: 0,
-    submitting: 0,
-    submitted: 0,
-    done: 0,
-    failed: 0,
-    expired: 0,
-    cancelled: 0,
-    poisoned: 0,
-  };
-  const countByState = prepare<{ many: number }, [string]>(
-    "SELECT count(*) AS many FROM jobs WHERE state = ?",
-  );
-  for (const state of jobStates) counts[state] = countByState.get(state)?.many ?? 0;
+  const counts = createStateCounts(file);
 
   const wasClean = prepare<{ clean: number }, []>("SELECT clean FROM run").get();
   const setClean = prepare<unknown, [number]>("UPDATE run SET clean = ?");
@@ -112,8 +99,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       }
       const there = find(job.id);
       if (there !== undefined) return { kind: "same", job: there };
-      if (unfinishedStates.reduce((sum, state) => sum + counts[state], 0) >= queuedMost)
-        return { kind: "full", limit: queuedMost };
+      if (counts.unfinished() >= queuedMost) return { kind: "full", limit: queuedMost };
       if (!file.isInPlace()) return { kind: "unavailable", trouble: troubleOf("gone") };
       if (file.usedBytes() > limits.bytesMost * acceptShare)
         return { kind: "unavailable", trouble: troubleOf("disk-full", "the bound of the job file is near") };
@@ -133,7 +119,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       if (idempotency !== undefined) keepKey.run(caller, idempotency.key, idempotency.bodyHash, row.n);
       return { kind: "stored", job: jobOf(row) };
     });
-    if (outcome.kind === "stored") counts.accepted += 1;
+    if (outcome.kind === "stored") counts.add("accepted", 1);
     return outcome;
   }
 
@@ -202,8 +188,8 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       return { kind: "moved", job: jobOf(row) };
     });
     if (outcome.kind === "moved" && from !== undefined) {
-      counts[from] -= 1;
-      counts[outcome.job.state] += 1;
+      counts.add(from, -1);
+      counts.add(outcome.job.state, 1);
     }
     return outcome;
   }
@@ -264,6 +250,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
   return {
     setAside,
     crashed: wasClean?.clean === 0,
+    together: (work) => counts.guard(() => write(() => ({ kind: "found", value: work() }) as const)),
     accept: (job, idempotency) => add(job, limits.queuedMost, 0, idempotency),
     adopt: (job) => add(job, Number.POSITIVE_INFINITY, 1),
     get: (id) => read(() => find(id)),
@@ -285,7 +272,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       });
       if ("kind" in gone) return gone;
       if (gone.row === null) return { kind: "found", value: "not-there" };
-      counts[gone.row.state] -= 1;
+      counts.add(gone.row.state, -1);
       return { kind: "found", value: "forgotten" };
     },
     sweep(endedAtMs, atMost) {
@@ -295,10 +282,10 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
         return found;
       });
       if ("kind" in gone) return gone;
-      for (const { state } of gone) counts[state] -= 1;
+      for (const { state } of gone) counts.add(state, -1);
       return { kind: "found", value: gone.length };
     },
-    counts: () => counts,
+    counts: () => counts.all,
     oldestAcceptedAtMs() {
       const found = read(() => unfinishedStates.flatMap((state) => oldest.all(state)));
       return found.kind === "found" && found.value.length > 0

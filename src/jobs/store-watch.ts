@@ -20,6 +20,7 @@ export function watchStore(store: JobStore, clock: Pick<Clock, "now">): WatchedS
   return {
     store: {
       ...store,
+      together: (work) => accepting.after(store.together(work)),
       accept: (...args) => accepting.after(store.accept(...args)),
       adopt: (...args) => accepting.after(store.adopt(...args)),
       move: (...args) => changing.after(store.move(...args)),

@@ -83,6 +83,11 @@ export interface JobStore {
   /** The run before did not end by `close`. */
   readonly crashed: boolean;
   accept(job: NewJob, idempotency?: Idempotency): Accepted;
+  /**
+   * What `work` writes here is written as one, with one sync, and sees what came before it. Its answers hold once this has
+   * answered; where the disk refuses any of it, nothing has happened. Throws what `work` throws.
+   */
+  together<T>(work: () => T): Found<T>;
   /** Another host's job, which may have been handed over there. `queuedMost` does not hold for it. */
   adopt(job: NewJob): Accepted;
   get(id: string): Found<Job | undefined>;

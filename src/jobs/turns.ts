@@ -6,11 +6,14 @@ import type { Random } from "../base/random.ts";
 import type { Gate } from "./gate.ts";
 import { createGate } from "./gate.ts";
 import type { LaneEntry } from "./lane-entry.ts";
+import type { Rests } from "./rests.ts";
 import type { Again, JobRunner } from "./runner.ts";
 import { createStartQueue } from "./start-queue.ts";
 
 export interface TurnsParts {
   readonly runner: JobRunner;
+  /** A turn is the lane's work like any other. */
+  readonly rests: Rests;
   readonly clock: Clock;
   readonly random: Random;
   readonly submitsMost: number;
@@ -57,11 +60,6 @@ export interface Turns {
 const busyLeastMs = 50;
 const busyMostMs = 5000;
 
-/** A turn is followed by so many times what it took: at most a third of the loop is the lane's. */
-const restShare = 2;
-/** A machine that stood still for a minute does not owe two. */
-const restMostMs = 100;
-
 /** Most of what comes back is that a result is not there yet, and costs next to nothing. */
 const turnMs = 1;
 
@@ -72,7 +70,7 @@ const isFree = ({ stage }: LaneEntry): boolean => stage === "last" || stage === 
 const isAgain = (outcome: Outcome): outcome is Again => outcome.kind === "again";
 
 export function createTurns(parts: TurnsParts): Turns {
-  const { runner, clock, random, rule, begin, look, broke } = parts;
+  const { runner, rests, clock, random, rule, begin, look, broke } = parts;
   const starts = createStartQueue<LaneEntry>();
   const looks = new Set<LaneEntry>();
   /** They do not wait for a runner that refuses: their ttl is over, or others are asked. */
@@ -89,15 +87,18 @@ export function createTurns(parts: TurnsParts): Turns {
   let stopped = false;
   let stopWake = nothing;
   let wakeAt = Number.POSITIVE_INFINITY;
-  let restUntil = clock.now();
 
   /** The soonest wish holds; none is before the rest is over. */
   function wakeIn(delayMs: number): void {
-    const at = Math.max(clock.now() + delayMs, restUntil);
+    const at = clock.now() + delayMs;
     if (stopped || wakeAt <= at) return;
     stopWake();
     wakeAt = at;
-    stopWake = clock.after(at - clock.now(), turn);
+    const lineUp = (): void => {
+      stopWake = rests.line(turn);
+    };
+    if (delayMs > 0) stopWake = clock.after(delayMs, lineUp);
+    else lineUp();
   }
 
   function giveLooks(line: Set<LaneEntry>, width: number): void {
@@ -108,10 +109,7 @@ export function createTurns(parts: TurnsParts): Turns {
     }
   }
 
-  /**
-   * What has come back, as much as fits, and one hand-over, so that neither keeps the other waiting; then a rest: others
-   * want the loop, most of this writes to the disk, and a result may be a megabyte.
-   */
+  /** What has come back, as much as fits, and one hand-over, so that neither keeps the other waiting. */
   function turn(): void {
     const startedAt = clock.now();
     wakeAt = Number.POSITIVE_INFINITY;
@@ -120,8 +118,6 @@ export function createTurns(parts: TurnsParts): Turns {
     do finished.shift()?.();
     while (finished.length > 0 && clock.now() - startedAt < turnMs);
     const waitMs = startNext();
-    const now = clock.now();
-    restUntil = now + Math.min(restMostMs, (now - startedAt) * restShare);
     if (looks.size > 0 && gates.look.shutForMs() > 0) wakeIn(gates.look.shutForMs());
     if (waitMs !== undefined) wakeIn(waitMs);
     if (finished.length > 0) wakeIn(0);

@@ -94,6 +94,14 @@ describe("an order", () => {
     });
     expect(told.kind === "refused" && (told.retryAfterMs ?? 0)).toBeGreaterThan(0);
   });
+
+  test("that comes with more than the disk takes at once comes back later", async () => {
+    const { lane } = scene();
+    const { order } = scene({ lane: { ...lane, accept: () => Promise.resolve({ kind: "crowded" }) } });
+    const told = await order();
+    expect(told).toMatchObject({ code: "tier_overloaded", message: expect.stringContaining("disk") });
+    expect(told.kind === "refused" && (told.retryAfterMs ?? 0)).toBeGreaterThan(0);
+  });
 });
 
 describe("an idempotency key", () => {

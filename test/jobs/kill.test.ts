@@ -14,6 +14,8 @@ const seed = Number(process.env["JOB_KILL_SEED"] ?? Math.floor(Math.random() * 1
 const killsAHost = 100;
 const hosts = Math.ceil(kills / killsAHost);
 const hostsAtOnce = 2;
+/** Orders that job-host.ts has under way at once. */
+const burstMost = 6;
 
 interface Books {
   killed: number;
@@ -113,10 +115,10 @@ async function hostsLife(hostSeed: number, by: "service" | "itself", books: Book
       const told = ends.get(id);
       if (told !== undefined && told !== `${job?.state} ${bytes.toString("base64")}`) books.changed += 1;
     }
-    // One job a key, also where the answer to the first call was lost.
+    // One job a key, also where the answer to the first call was lost; those of the last burst were told to nobody.
     const { counts } = store.store;
     const stored = Object.values(counts()).reduce((sum, many) => sum + many, 0);
-    if (stored !== acknowledged.size && stored !== acknowledged.size + 1)
+    if (stored < acknowledged.size || stored > acknowledged.size + burstMost)
       books.faults.push(`${stored} jobs are stored for ${acknowledged.size} keys`);
     store.store.close();
   } finally {

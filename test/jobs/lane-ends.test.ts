@@ -467,9 +467,9 @@ describe("a job of another host", () => {
     const lane = start();
     const id = newJob(1).id;
     runner.onLook = () => done;
-    expect(lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs(), outputKey: "s3://b/there.out" })).kind).toBe(
-      "stored",
-    );
+    expect(
+      (await lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs(), outputKey: "s3://b/there.out" }))).kind,
+    ).toBe("stored");
     await clock.advance(0);
     expect(job(id)).toMatchObject({ state: "done", outputKey: "s3://b/there.out" });
     expect(runner.asked("submit")).toEqual([]);
@@ -478,7 +478,7 @@ describe("a job of another host", () => {
 
   test("is handed over where nothing of it is found, with the key that it came with", async () => {
     const { clock, runner, job, start } = scene();
-    start().adopt(newJob(1, { acceptedAtMs: clock.wallMs(), outputKey: "s3://b/there.out" }));
+    await start().adopt(newJob(1, { acceptedAtMs: clock.wallMs(), outputKey: "s3://b/there.out" }));
     await clock.advance(0);
     expect(runner.calls.map(({ what }) => what)).toEqual(["look", "submit"]);
     expect(job(newJob(1).id)).toMatchObject({ state: "submitted", outputKey: "s3://b/there.out" });
@@ -486,7 +486,7 @@ describe("a job of another host", () => {
 
   test("whose ttl is over is looked for once more, and then expired", async () => {
     const { clock, runner, job, start, others } = scene({ marginMs: 5000 });
-    start().adopt(newJob(1, { acceptedAtMs: clock.wallMs() - 7_200_000 }));
+    await start().adopt(newJob(1, { acceptedAtMs: clock.wallMs() - 7_200_000 }));
     await clock.advance(10_000);
     expect(job(newJob(1).id).state).toBe("expired");
     expect(runner.asked("look").length).toBeGreaterThan(0);
@@ -498,7 +498,7 @@ describe("a job of another host", () => {
     const { clock, runner, job, start } = scene();
     const lane = start();
     await lane.stop();
-    expect(lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs() })).kind).toBe("stored");
+    expect((await lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs() }))).kind).toBe("stored");
     await clock.advance(60_000);
     expect([job(newJob(1).id).state, runner.calls, clock.pending()]).toEqual(["accepted", [], 0]);
   });
@@ -506,8 +506,8 @@ describe("a job of another host", () => {
   test("that comes twice is one", async () => {
     const { clock, runner, start } = scene();
     const lane = start();
-    lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs() }));
-    expect(lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs() })).kind).toBe("same");
+    await lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs() }));
+    expect((await lane.adopt(newJob(1, { acceptedAtMs: clock.wallMs() }))).kind).toBe("same");
     await clock.advance(0);
     expect(runner.asked("submit")).toHaveLength(1);
     expect(lane.unfinished()).toEqual([newJob(1).id]);

@@ -26,13 +26,14 @@ test("twelve jobs come to one result each through throttling, lost answers, a ma
   const store = own(jobPlace()).open();
   const lane = own(createLane({ store, runner, clock: systemClock, random }));
   const nextId = createJobIds("gold-1", systemClock, random);
-  const ids = Array.from({ length: 12 }, (_, index) => {
+  const orders = Array.from({ length: 12 }, async (_, index) => {
     const request = Buffer.from(JSON.stringify({ messages: [{ role: "user", content: `job ${index}` }] }));
     const acceptedAtMs = systemClock.wallMs();
     const { outputKey: _place, ...job } = newJob(index, { id: nextId(), acceptedAtMs, request });
-    expect(lane.accept(job).kind).toBe("stored");
+    expect((await lane.accept(job)).kind).toBe("stored");
     return job.id;
   });
+  const ids = await Promise.all(orders);
   await Promise.all(ids.map((id) => new Promise<void>((resolve) => void lane.onEnd(id, resolve))));
   for (const [index, id] of ids.entries()) {
     const result = store.result(id);

@@ -643,7 +643,7 @@ test("one write a turn of the loop, each followed by twice its time of rest, how
   runner.onSubmit = () => new Promise((resolve) => answers.push(resolve));
   for (let at = 0; at < 8; at += 1) {
     const { outputKey: _, ...job } = newJob(at, { acceptedAtMs: clock.wallMs() });
-    lane.accept(job);
+    void lane.accept(job);
   }
   await slow.advance(1000);
   expect(answers).toHaveLength(8);
@@ -653,6 +653,51 @@ test("one write a turn of the loop, each followed by twice its time of rest, how
   expect(writes).toHaveLength(16);
   for (const [index, { from }] of writes.slice(1).entries())
     expect(from - (writes[index]?.to ?? 0)).toBeGreaterThanOrEqual(10);
+});
+
+test("a crowd of orders, then of cancels, is few transactions with a rest after each, and hand-overs go on between", async () => {
+  const slow = virtualClock();
+  let spentMs = 0;
+  const clock = { ...slow, now: () => slow.now() + spentMs };
+  const store = own(jobPlace()).open();
+  const runner = scriptedRunner(clock.now);
+  const writes: { readonly what: string; readonly from: number; readonly to: number }[] = [];
+  const write = <T>(what: string, work: () => T): T => {
+    const from = clock.now();
+    const answer = work();
+    spentMs += 5;
+    writes.push({ what, from, to: clock.now() });
+    return answer;
+  };
+  const lane = createLane({
+    store: {
+      ...store,
+      together: (work) => write("together", () => store.together(work)),
+      move: (...move) => write("move", () => store.move(...move)),
+    },
+    runner,
+    clock,
+    random: seededRandom(7),
+  });
+  runner.onSubmit = () => new Promise(() => {});
+  const orders = Array.from({ length: 200 }, (_, at) => {
+    const { outputKey: _place, ...job } = newJob(at, { acceptedAtMs: clock.wallMs() });
+    return lane.accept(job);
+  });
+  await slow.advance(1000);
+  for (const order of orders) expect((await order).kind).toBe("stored");
+  const orderWrites = writes.splice(0);
+  expect(orderWrites.filter(({ what }) => what === "together").length).toBeLessThan(10);
+  expect(orderWrites.findIndex(({ what }) => what === "move")).toBeLessThan(4);
+  const cancels = lane.unfinished().map((id) => lane.cancel(id));
+  await slow.advance(1000);
+  for (const cancel of cancels) expect((await cancel).kind).toBe("moved");
+  expect(lane.unfinished()).toEqual([]);
+  const cancelWrites = writes.splice(0);
+  expect(cancelWrites.filter(({ what }) => what === "together").length).toBeLessThan(10);
+  for (const all of [orderWrites, cancelWrites])
+    for (const [index, { from }] of all.slice(1).entries())
+      expect(from - (all[index]?.to ?? 0)).toBeGreaterThanOrEqual(10);
 });
 
 test("a disk that refuses to keep a result: the job is looked at again until it does, and ends once", async () => {

@@ -191,7 +191,7 @@ test("a key of ours whose job another host has adopted, or ended, is not begun a
 test("a key of another host whose job was adopted here is answered for here", async () => {
   const theirs = `job_gold-2_${"0".repeat(26)}`;
   const all = claimed(theirs);
-  all.lane.adopt({ ...ours, id: theirs });
+  await all.lane.adopt({ ...ours, id: theirs });
   expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id: theirs } });
 });
 

@@ -41,6 +41,18 @@ test("a nearly full file is in trouble until it takes a job again, though it tak
   expect(trouble()).toBeUndefined();
 });
 
+test("what was to be written together and was not is trouble, though each part of it had gone well", () => {
+  const refused = { kind: "unavailable", trouble: troubleOf("device") } as const;
+  const { store, trouble } = scene(roomy.bytesMost, {
+    together(work) {
+      work();
+      return refused;
+    },
+  });
+  expect(store.together(() => store.accept(newJob(1)))).toBe(refused);
+  expect(trouble()).toBe("device");
+});
+
 test("a known job is no sign that the file takes anything", () => {
   const { store, trouble } = scene(512 * 1024);
   const request = Buffer.alloc(50_000, "x");

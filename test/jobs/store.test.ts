@@ -201,6 +201,57 @@ describe("list", () => {
   });
 });
 
+describe("together", () => {
+  const key = { caller: "lobby", key: "k1", bodyHash: "aa" };
+
+  test("sees what came before it, and leaves all of it, after a kill too", () => {
+    const here = place();
+    const store = here.open({ ...roomy, queuedMost: 2 });
+    const kinds = store.together(() => [
+      store.accept(newJob(1), key).kind,
+      store.accept(newJob(2), key).kind,
+      store.accept(newJob(3), { ...key, bodyHash: "bb" }).kind,
+      store.accept(newJob(4)).kind,
+      store.accept(newJob(5)).kind,
+      store.cancel(newJob(1).id, later).kind,
+      store.accept(newJob(6)).kind,
+    ]);
+    expect(found(kinds)).toEqual(["stored", "same", "mismatch", "stored", "full", "moved", "stored"]);
+    expect(store.counts()).toMatchObject({ accepted: 2, cancelled: 1 });
+    const again = here.copy().open();
+    expect(found(again.unfinished()).map(({ id }) => id)).toEqual([newJob(4).id, newJob(6).id]);
+    expect(found(again.get(newJob(1).id))?.state).toBe("cancelled");
+  });
+
+  test("leaves nothing where the disk is full in the midst of it, and the numbers are as before", () => {
+    const here = place();
+    const store = here.open({ ...roomy, bytesMost: 1024 * 1024 });
+    store.accept(newJob(1));
+    const big = Buffer.alloc(400_000, "x");
+    const answer = store.together(() =>
+      [2, 3, 4, 5].map((at) => store.accept(newJob(at, { request: big })).kind),
+    );
+    expect(answer).toMatchObject({ kind: "unavailable", trouble: { kind: "disk-full" } });
+    expect(store.counts().accepted).toBe(1);
+    expect(found(store.get(newJob(2).id))).toBeUndefined();
+    expect(store.accept(newJob(6)).kind).toBe("stored");
+    expect(found(here.copy().open().unfinished())).toHaveLength(2);
+  });
+
+  test("leaves nothing where the work throws, and takes what comes next", () => {
+    const store = place().open();
+    expect(() =>
+      store.together(() => {
+        store.accept(newJob(1));
+        throw new Error("boom");
+      }),
+    ).toThrow("boom");
+    expect(store.counts().accepted).toBe(0);
+    expect(found(store.get(newJob(1).id))).toBeUndefined();
+    expect(store.accept(newJob(1)).kind).toBe("stored");
+  });
+});
+
 describe("adopt", () => {
   test("stores another host's job as one that may have been handed over, past queuedMost", () => {
     const store = place().open({ ...roomy, queuedMost: 1 });

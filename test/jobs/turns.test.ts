@@ -4,6 +4,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import type { LaneEntry } from "../../src/jobs/lane-entry.ts";
 import { createEntry } from "../../src/jobs/lane-entry.ts";
 import { againRule } from "../../src/jobs/lane-flow.ts";
+import { createRests } from "../../src/jobs/rests.ts";
 import { createTurns } from "../../src/jobs/turns.ts";
 import { until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -22,6 +23,7 @@ test("jobs that are looked for without end do not keep others from being handed 
   const counts = { looks: 0, begun: 0 };
   const turns = createTurns({
     runner: scriptedRunner(systemClock.now),
+    rests: createRests(systemClock),
     clock: systemClock,
     random: seededRandom(1),
     submitsMost: 8,

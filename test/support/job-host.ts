@@ -21,6 +21,8 @@ const random = seededRandom(Number(seed));
 /** A refusal shuts the lane for a second, longer than most of these lives. */
 const refusals = from === "drain" ? 0 : 0.02;
 const hangs = from === "drain" ? 0 : 0.05;
+/** As the books have it: kill.test.ts. */
+const burstMost = 6;
 const say = (line: string) => writeSync(1, `${line}\n`);
 
 const opened = openJobStore(join(dir, "state"), { queuedMost: 100_000, bytesMost: 2 ** 30 });
@@ -152,8 +154,8 @@ if (from === "drain") {
   say("drained");
 } else {
   const nextId = createJobIds("gold-1", systemClock, random);
-  for (let n = Number(from); ; n += 1) {
-    const accepted = lane.accept(
+  const take = async (n: number): Promise<string> => {
+    const accepted = await lane.accept(
       {
         id: nextId(),
         owner: "lobby",
@@ -166,9 +168,15 @@ if (from === "drain") {
       { caller: "lobby", key: `key-${n}`, bodyHash: `body-${n}` },
     );
     if (accepted.kind !== "stored" && accepted.kind !== "same") throw new Error(accepted.kind);
+    return accepted.job.id;
+  };
+  for (let n = Number(from); ; ) {
+    // Some come alone, some together.
+    const many = random() < 0.5 ? 1 : Math.ceil(random() * burstMost);
+    const ids = await Promise.all(Array.from({ length: many }, (_, at) => take(n + at)));
     // The answer's way to the caller: a kill within it has him ask again.
     await Bun.sleep(random() * 3);
-    say(`ack ${n} ${accepted.job.id}`);
+    for (const id of ids) say(`ack ${n++} ${id}`);
     await Bun.sleep(random() * 4);
   }
 }
