@@ -3,6 +3,7 @@
 
 import { systemClock } from "./base/clock.ts";
 import { systemRandom } from "./base/random.ts";
+import { libc } from "./host/libc.ts";
 import { openAws } from "./jobs/aws.ts";
 import type { FromAws, ToAws } from "./jobs/aws-thread.ts";
 import { answerForAws } from "./jobs/aws-thread.ts";
@@ -13,6 +14,12 @@ export interface AwsWorkerStart {
 }
 
 declare const self: Worker;
+
+/** Of this thread alone (setpriority(2), Linux): where cores are short, players' loop goes before it. */
+const PRIO_PROCESS = 0;
+const thisThread = 0;
+const nice = 10;
+libc()?.setpriority(PRIO_PROCESS, thisThread, nice);
 
 self.addEventListener(
   "message",
