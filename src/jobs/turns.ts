@@ -115,12 +115,13 @@ export function createTurns(parts: TurnsParts): Turns {
     wakeAt = Number.POSITIVE_INFINITY;
     giveLooks(freeLooks, parts.looksMost);
     giveLooks(looks, gates.look.width());
+    // What has come back makes room for others, and may have opened a gate.
+    if (finished.length > 0) wakeIn(0);
     do finished.shift()?.();
     while (finished.length > 0 && clock.now() - startedAt < turnMs);
     const waitMs = startNext();
     if (looks.size > 0 && gates.look.shutForMs() > 0) wakeIn(gates.look.shutForMs());
     if (waitMs !== undefined) wakeIn(waitMs);
-    if (finished.length > 0) wakeIn(0);
   }
 
   /** Answers when to come again; undefined: when a call comes back or somebody lines up. */

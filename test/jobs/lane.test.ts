@@ -405,6 +405,18 @@ describe("a ttl", () => {
   });
 });
 
+test("looks that waited for a runner that refused go on as soon as one is answered", async () => {
+  const { runner, clock, accept, job } = scene();
+  const ids = Array.from({ length: 100 }, (_, at) => accept(at + 1));
+  await clock.advance(1000);
+  runner.onLook = () => ({ kind: "again", about: "runner", afterMs: 1000, why: "torn" });
+  await clock.advance(120_000);
+  runner.onLook = () => done;
+  // The longest that the gate stays shut, and then all of them at once.
+  await clock.advance(75_000);
+  expect(new Set(ids.map((id) => job(id).state))).toEqual(new Set(["done"]));
+});
+
 describe("the last looks", () => {
   test("of many jobs are over some seconds after the ttl, however long the runner has refused before", async () => {
     const { runner, clock, accept, job } = scene({ marginMs: 5000 });
