@@ -50,7 +50,11 @@ export function jobLine(event: JobLogEvent): Line {
     case "trouble":
       return { level: "error", message: event.trouble.message, fields: { trouble: event.trouble.kind } };
     case "broke":
-      return { level: "error", message: "a job's runner broke", fields: { job: event.id, err: event.error } };
+      return {
+        level: "error",
+        message: "asking about a job broke",
+        fields: { job: event.id, err: event.error },
+      };
     case "adoption":
       return adoptionLine(event.event);
   }

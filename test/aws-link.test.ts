@@ -147,6 +147,26 @@ test("a thread that dies fails what it was asked, and the next call has another"
   expect(threads.map(({ ended }) => ended)).toEqual([false, true]);
 });
 
+test("a death that is told twice fails nothing that the next thread was asked", async () => {
+  const { aws, threads } = scripted();
+  const first = aws.describeEndpoint("a", never);
+  threads[0]?.events.died("it was time");
+  expect(await first).toMatchObject({ why: "it was time" });
+  const second = aws.objects.get(place, 100, never);
+  threads[0]?.events.died("it was time");
+  threads[1]?.events.told({ n: threads[1]?.asked[0]?.n ?? 0, kind: "get", answer: { kind: "missing" } });
+  expect(await second).toEqual({ kind: "missing" });
+});
+
+test("what waits when it is closed fails, and what comes later begins no other thread", async () => {
+  const { aws, threads } = scripted();
+  const waiting = aws.describeEndpoint("a", never);
+  aws.close();
+  for (const told of [await waiting, await aws.objects.get(place, 100, never)])
+    expect(told).toMatchObject({ kind: "trouble", why: expect.stringContaining("stops") });
+  expect(threads.map(({ ended }) => ended)).toEqual([true]);
+});
+
 test("a bug in the thread is a bug here, for that call alone", async () => {
   const broken: Aws = {
     objects: {

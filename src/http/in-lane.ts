@@ -118,7 +118,8 @@ export async function inLane(
   }
   if (!isEnd(seen.job.state)) {
     // Nobody knows of it but this caller, who is gone or out of time.
-    void desk.cancel(id, caller);
+    // Should the cancel fail, its ttl ends it: that is over as well.
+    desk.cancel(id, caller).catch(() => undefined);
     if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };
     return refuse("deadline_exceeded", "The async lane, the last that could answer, did not answer in time.");
   }

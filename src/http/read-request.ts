@@ -75,7 +75,7 @@ function saidByCaller(
   const { policy } = door.settings();
   const asked = resolveAsked(policy, sla, fields.model === "" ? undefined : fields.model);
   const { model } = asked;
-  const isInLane = model !== undefined && door.desk?.models?.includes(model) === true;
+  const isInLane = model !== undefined && door.desk.models?.includes(model) === true;
   if (model !== undefined && !isInLane && isAbsent(door.fleet, model)) return absentModel(model, door);
   return {
     ...asked,

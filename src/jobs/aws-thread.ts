@@ -55,7 +55,12 @@ export function awsInThread(open: (events: AwsPortEvents) => AwsPort): Aws {
   /** By call: takes an answer of any kind, and knows its own. */
   const waiting = new Map<number, (answered: Answered | CallTrouble) => void>();
   let port: AwsPort | undefined;
+  let isClosed = false;
   let asked = 0;
+
+  const fail = (why: string): void => {
+    for (const take of [...waiting.values()]) take({ kind: "trouble", trouble: "server", why });
+  };
 
   const openPort = (): AwsPort => {
     const opened = open({
@@ -63,8 +68,10 @@ export function awsInThread(open: (events: AwsPortEvents) => AwsPort): Aws {
         waiting.get(n)?.(answered);
       },
       died(why) {
-        if (port === opened) port = undefined;
-        for (const take of [...waiting.values()]) take({ kind: "trouble", trouble: "server", why });
+        // A death may be told twice, and what waits now was asked of the next thread.
+        if (port !== opened) return;
+        port = undefined;
+        fail(why);
       },
     });
     return opened;
@@ -97,6 +104,10 @@ export function awsInThread(open: (events: AwsPortEvents) => AwsPort): Aws {
       };
       if (signal.aborted) {
         resolve({ kind: "trouble", trouble: "cut", why: "cut short before it was sent" });
+        return;
+      }
+      if (isClosed) {
+        resolve({ kind: "trouble", trouble: "server", why: closedWhy });
         return;
       }
       signal.addEventListener("abort", cut);
@@ -151,11 +162,15 @@ export function awsInThread(open: (events: AwsPortEvents) => AwsPort): Aws {
         signal,
       ),
     close() {
+      isClosed = true;
       port?.end();
       port = undefined;
+      fail(closedWhy);
     },
   };
 }
+
+const closedWhy = "The router stops, and speaks to AWS no more.";
 
 /** A view of a part takes all that it is a part of along. */
 const own = (bytes: Uint8Array): Uint8Array =>

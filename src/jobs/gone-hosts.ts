@@ -27,7 +27,7 @@ export const goneHostsRule = {
   perRankMs: 3_000,
   /** So many hosts try for one job. With all of them gone the rest begin anew. */
   adoptersMost: 4,
-  /** Hosts that gossip has forgotten are found by tadopter leases alone. */
+  /** Hosts that gossip has forgotten are found by their leases alone. */
   listEveryMs: 10 * 60_000,
   /** Ids that are gone through before others have the loop: for each the store may be asked. */
   idsAtOnce: 100,
@@ -64,6 +64,8 @@ interface Wanted {
   readonly id: string;
   readonly host: GoneHost;
   readonly dueAt: Instant;
+  /** It may be ours in S3 already, whatever came back: nobody else will do it then, not even its host. */
+  isTried: boolean;
 }
 
 /** Asks S3, within `callMostMs` or as said. */
@@ -91,7 +93,7 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
 
   function forget(host: GoneHost): void {
     gone.delete(host.name);
-    for (const { id, host: of } of wanted.values()) if (of === host) wanted.delete(id);
+    for (const { id, host: of, isTried } of wanted.values()) if (of === host && !isTried) wanted.delete(id);
   }
 
   /** Who comes back keeps what is left of its jobs. Where an adopter goes, its share is somebody else's. */
@@ -196,7 +198,8 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
     if (isOwn && ulidOf(id) >= startedAt) return;
     const rank = isOwn ? 0 : rankOf(self, adopters, id);
     if (rank >= goneHostsRule.adoptersMost || mayKnow(id)) return;
-    wanted.set(id, { id, host, dueAt: clock.now() + rank * goneHostsRule.perRankMs });
+    const isTried = wanted.get(id)?.isTried === true;
+    wanted.set(id, { id, host, dueAt: clock.now() + rank * goneHostsRule.perRankMs, isTried });
   }
 
   /** Whether there is a row for the job here, ended or not; true where that cannot be said. */
@@ -207,10 +210,12 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
 
   // Taking them.
 
-  async function take({ id, host }: Wanted, call: Call): Promise<void> {
-    // Its host has come back since.
-    if (trouble !== undefined || !wanted.has(id)) return;
-    const taken = await call((signal) => manifests.take(id, host.member, signal));
+  async function take(job: Wanted, call: Call): Promise<void> {
+    const { id, host } = job;
+    // From a host that has come back since: only what is ours already.
+    const from = gone.get(host.name) === host ? host.member : parts.member;
+    job.isTried = true;
+    const taken = await call((signal) => manifests.take(id, from, signal));
     if (taken.kind === "trouble" && taken.trouble !== "refused") {
       trouble ??= taken;
       return;

@@ -41,12 +41,24 @@ export function membersOf(bytes: Buffer): readonly Buffer[] {
   return members;
 }
 
+/** The object of these members. */
+export function objectOf(members: readonly Uint8Array[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (const member of members) parts.push(parts.length === 0 ? openText : commaText, member);
+  if (parts.length === 0) parts.push(openText);
+  parts.push(closeText);
+  return Buffer.concat(parts);
+}
+
 /** Of a member. */
 export function keyOf(member: Buffer): unknown {
   const start = member.indexOf(quote);
   return JSON.parse(member.toString("utf8", start, stringEnd(member, start) + 1));
 }
 
+const openText = Buffer.from("{");
+const commaText = Buffer.from(",");
+const closeText = Buffer.from("}");
 const space = 0x20;
 const quote = 0x22;
 const commaByte = 0x2c;

@@ -15,9 +15,11 @@ import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import type { RoutingPolicy } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
+import { createFailureCounts } from "./failure-counts.ts";
 import type { JobToDo } from "./job.ts";
 import { pathOf } from "./job.ts";
 import { jobTraceparent } from "./job-id.ts";
+import { keyOf, membersOf, objectOf } from "./json-members.ts";
 import type { Guest, PlayersFirst } from "./players-first.ts";
 import type { Again, Ended, HandedJob, JobRunner, Submitted } from "./runner.ts";
 import { failed } from "./runner.ts";
@@ -31,6 +33,8 @@ export const localRule = {
   failedMs: 2_000,
   /** A job that fails so often, on engines that do other work, fails by itself. */
   failuresMost: 5,
+  /** As many as may usually be queued. Whose count is forgotten for others fails later. */
+  failingJobsMost: 10_000,
   /** An answer is text: a model writes for hours until it is so long. Several may be in memory at once. */
   resultBytesMost: 2 * 1024 * 1024,
 } as const;
@@ -50,8 +54,8 @@ export interface LocalParts {
 }
 
 export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock }: LocalParts): LocalRunner {
-  /** By job: how often it failed where the engine may be at fault. No longer than there are unfinished jobs. */
-  const failures = new Map<string, number>();
+  /** Where the engine may be at fault. A job that ends while it waits here is not heard of again. */
+  const failures = createFailureCounts(localRule.failingJobsMost);
   let yields = 0;
 
   const left = (madeRoom: boolean): Again => {
@@ -65,13 +69,11 @@ export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock
   };
 
   const failedThere = (job: JobToDo, why: string): Again | Ended => {
-    const times = (failures.get(job.id) ?? 0) + 1;
+    const times = failures.count(job.id);
     if (times < localRule.failuresMost) {
-      failures.set(job.id, times);
       // The engine's breaker knows when it is the engine: then it gets no more of them.
       return { kind: "again", afterMs: localRule.failedMs, why, about: "job" };
     }
-    failures.delete(job.id);
     return failed(`It failed ${times} times. ${why}`);
   };
 
@@ -96,7 +98,6 @@ export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock
         if (!isWholeAnswer(pathOf[job.kind], body)) {
           return failedThere(job, "The engine answered 200 with no completion, or half of one.");
         }
-        failures.delete(job.id);
         return { kind: "done", result: body };
       }
       case "refusal":
@@ -136,7 +137,10 @@ export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock
           run.at = endpoint;
           began?.();
         });
-        return await outcomeOf(job, run, departure, await dispatch(request, departure));
+        const outcome = await outcomeOf(job, run, departure, await dispatch(request, departure));
+        // Cut short, it has ended elsewhere.
+        if (outcome.kind !== "again" || signal.aborted) failures.forget(job.id);
+        return outcome;
       } finally {
         run.over();
         signal.removeEventListener("abort", leave);
@@ -221,11 +225,9 @@ function requestFor(
   };
 }
 
-/** A job has the lowest priority, whatever its request asks for. Where it asks for nothing its bytes stay as they are. */
-function withoutPriority(body: Uint8Array): Uint8Array {
-  const { priority, ...rest } = readObject(body);
-  return priority === undefined ? body : Buffer.from(JSON.stringify(rest));
-}
+/** A job has the lowest priority, whatever its request asks for. */
+const withoutPriority = (body: Uint8Array): Uint8Array =>
+  objectOf(membersOf(asBuffer(body)).filter((member) => keyOf(member) !== "priority"));
 
 /** The door has seen that it is one. */
 function readObject(body: Uint8Array): Readonly<Record<string, unknown>> {

@@ -45,7 +45,8 @@ export type Closed =
 export interface Manifests {
   /**
    * Input, then manifest; undefined: both are there, and only then may the job be accepted. Once more with the same job
-   * changes nothing. Of many hosts that keep a job of one id, one has it.
+   * changes nothing; what was kept before and not accepted is accepted as of now. Of many hosts that keep a job of one id,
+   * one has it.
    */
   keep(job: NewJob, signal: AbortSignal): Promise<CallTrouble | undefined>;
   read(id: string, signal: AbortSignal): Promise<Seen>;
@@ -108,10 +109,21 @@ export function createManifests(places: ManifestPlaces, member: string, objects:
       const written = await put(manifestPlace(job.id), wireOf(manifest), "absent", signal);
       if (written.kind === "stored") return undefined;
       if (written.kind === "trouble") return written;
-      // Overtaken: by ourselves, when the answer to the first time was lost, or by who had named the job and lives after all.
+      // Overtaken: by ourselves, an hour ago or when an answer was lost, or by who had named the job and lives after all.
       const seen = await read(job.id, signal);
       if (seen.kind === "trouble") return seen;
-      if (seen.kind === "found" && seen.manifest.member === member) return undefined;
+      if (seen.kind === "found" && seen.manifest.member === member) {
+        const { state, fence, acceptedAtMs } = seen.manifest;
+        if (state !== "open" || acceptedAtMs === job.acceptedAtMs) return undefined;
+        const renewed = await put(
+          manifestPlace(job.id),
+          wireOf({ ...manifest, fence }),
+          { etag: seen.etag },
+          signal,
+        );
+        if (renewed.kind === "stored") return undefined;
+        if (renewed.kind === "trouble") return renewed;
+      }
       return { kind: "trouble", trouble: "server", why: "Another host takes the job just now." };
     },
 

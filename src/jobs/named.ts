@@ -1,7 +1,7 @@
 // The request of a job with another model's name in it; every other member stays as the caller wrote it.
 
 import { asBuffer } from "../base/as-buffer.ts";
-import { keyOf, membersOf } from "./json-members.ts";
+import { keyOf, membersOf, objectOf } from "./json-members.ts";
 
 /**
  * `body` is valid JSON and an object; `before` is its top-level `model`, undefined where it has none. One `model` is left,
@@ -11,11 +11,5 @@ export function named(body: Uint8Array, before: string | undefined, model: strin
   const members = membersOf(asBuffer(body));
   const kept = members.filter((member) => keyOf(member) !== "model");
   if (before === model && members.length === kept.length + 1) return body;
-  const parts: Uint8Array[] = [Buffer.from(`{"model":${JSON.stringify(model)}`)];
-  for (const member of kept) parts.push(comma, member);
-  parts.push(closingBrace);
-  return Buffer.concat(parts);
+  return objectOf([Buffer.from(`"model":${JSON.stringify(model)}`), ...kept]);
 }
-
-const comma = Buffer.from(",");
-const closingBrace = Buffer.from("}");

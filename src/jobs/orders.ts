@@ -150,7 +150,9 @@ export function createOrders(parts: OrderParts): Orders {
       const accepted = await lane.accept({ ...fresh, id }, idempotency);
       if (accepted.kind === "stored") {
         if (key !== undefined) keepWhenDone(key, id);
-      } else if (id === fresh.id && !("job" in accepted && accepted.job.id === id)) {
+      } else if (idempotency === undefined && accepted.kind !== "same") {
+        // A key keeps its job's id, and must not stand for an end that nobody asked for: its manifest stays open, and who
+        // asks again has the job. Should this host die first a peer does it, perhaps for nobody.
         void secure?.giveUp(id);
       }
       return answer(accepted);

@@ -52,7 +52,7 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
     if (seen.kind === "trouble") return notSecured(seen.why);
     if (seen.kind === "missing") return "unknown";
     const { manifest } = seen;
-    // We crashed between keeping and accepting it.
+    // We crashed between keeping and accepting it, or had no place for it.
     if (manifest.member === member && manifest.state === "open") return "unknown";
     return { kind: "elsewhere", id, member: manifest.member };
   };
@@ -83,13 +83,13 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
       inTime(clock, secureMostMs, undefined, (signal) => secure(job, idempotency, signal)),
 
     /**
-     * Of a job that was kept and not accepted: nobody was told of it, so nobody need adopt it. Where this fails a peer may
-     * do work that nobody asks for.
+     * Of a job without a key that was kept and not accepted: nobody was told of it, so nobody need adopt it. Never rejects:
+     * where this fails a peer may do work that nobody asks for.
      */
     async giveUp(id: string): Promise<void> {
       await inTime(clock, secureMostMs, undefined, (signal) =>
         manifests.close(id, { state: "cancelled", endedAtMs: clock.wallMs() }, signal),
-      );
+      ).catch(() => undefined);
     },
   };
 }

@@ -96,7 +96,7 @@ export interface JobStore {
   /** The bytes of a job that is `done`. */
   result(id: string): Found<Uint8Array | undefined>;
   list(query: JobQuery): Found<JobPage>;
-  /** The oldest first. At most as many as may be queued. */
+  /** The oldest first. As many as may be queued, and those that were adopted. */
   unfinished(): Found<readonly Job[]>;
   move(id: string, fence: number, move: Move): Moved;
   /** Whoever holds the fence: he will find it changed. */

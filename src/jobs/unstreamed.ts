@@ -1,13 +1,11 @@
 // The body that a job is sent with: the caller's, but told not to stream. SageMaker loses an answer that comes in chunks.
 
 import { asBuffer } from "../base/as-buffer.ts";
-import { keyOf, membersOf } from "./json-members.ts";
+import { keyOf, membersOf, objectOf } from "./json-members.ts";
 
 const streamKey = Buffer.from('"stream');
 const escapeMark = Buffer.from("\\u");
 const unstreamedMember = Buffer.from('"stream":false');
-const comma = Buffer.from(",");
-const braces = [Buffer.from("{"), Buffer.from("}")] as const;
 
 /** What says how to stream. `stream_options` without `stream` is an error for most engines. */
 const dropped = new Set<unknown>(["stream", "stream_options"]);
@@ -21,8 +19,5 @@ export function unstreamed(body: Uint8Array): Uint8Array {
   const members = membersOf(bytes);
   const mayStream = bytes.includes(streamKey) || bytes.includes(escapeMark);
   const kept = mayStream ? members.filter((member) => !dropped.has(keyOf(member))) : members;
-  const parts: Uint8Array[] = [braces[0], unstreamedMember];
-  for (const member of kept) parts.push(comma, member);
-  parts.push(braces[1]);
-  return Buffer.concat(parts);
+  return objectOf([unstreamedMember, ...kept]);
 }

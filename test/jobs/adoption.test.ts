@@ -6,6 +6,7 @@ import { createJobIds } from "../../src/jobs/job-id.ts";
 import { leaseRule } from "../../src/jobs/lease.ts";
 import { manifestReachMs } from "../../src/jobs/manifest.ts";
 import { readS3Url } from "../../src/jobs/objects.ts";
+import { troubleOf } from "../../src/jobs/trouble.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { answer } from "../support/desk-scene.ts";
 import type { JobFleet, JobHost } from "../support/job-fleet.ts";
@@ -237,6 +238,76 @@ describe("the jobs of a host that is gone, with its disk", () => {
     expect(adoptedBy(gold2)).toEqual([whole]);
     const unadoptable = gold2.told.filter(({ kind }) => kind === "unadoptable");
     expect(unadoptable).toMatchObject([{ id: lost, why: expect.stringContaining("s3://bucket/gone") }]);
+  });
+});
+
+describe("a job that was taken, and could not be written down,", () => {
+  /** gold-2 has won the job in S3 and does not know it, or has no place for it, when gold-1 comes back. */
+  async function taken(by: "answer lost" | "disk full") {
+    const fleet = fleetOf();
+    fleet.works = false;
+    const [before, gold2] = [fleet.host("gold-1"), fleet.host("gold-2")];
+    await fleet.clock.advance(1000);
+    const id = await before.order();
+    await fleet.clock.advance(1000);
+    const disk = fleet.kill(before);
+    fleet.heard.set("gold-1", "dead");
+    const { adopt } = gold2.store;
+    const { put, get } = fleet.objects;
+    const tooLong = { kind: "trouble", trouble: "cut", why: "too long" } as const;
+    if (by === "disk full") {
+      gold2.store.adopt = () => ({ kind: "unavailable", trouble: troubleOf("read-only") });
+    } else {
+      fleet.objects.put = async (place, ...rest) => {
+        const stored = await put(place, ...rest);
+        if (!place.key.startsWith("m/jobs/")) return stored;
+        fleet.objects.get = (at, ...how) =>
+          at.key.startsWith("m/jobs/") ? Promise.resolve(tooLong) : get(at, ...how);
+        return tooLong;
+      };
+    }
+    await fleet.clock.advance(leaseOverMs);
+    expect(manifestOf(fleet, id)).toMatchObject({ member: "gold-2", fence: 2 });
+    expect(adoptedBy(gold2)).toEqual([]);
+    const gold1 = fleet.host("gold-1", disk);
+    await fleet.clock.advance(1_500);
+    gold2.store.adopt = adopt;
+    Object.assign(fleet.objects, { put, get });
+    await fleet.clock.advance(75_000);
+    return { id, gold1, gold2 };
+  }
+
+  test.each(["disk full", "answer lost"] as const)(
+    "for %s, is done by who took it though its host comes back",
+    async (by) => {
+      const { id, gold1, gold2 } = await taken(by);
+      expect(stateAt(gold1, id)).toBe("no row");
+      expect(stateAt(gold2, id)).toBe("submitted");
+      expect(adoptedBy(gold2)).toEqual([id]);
+    },
+  );
+
+  test("for the taking failed, stays its host's that comes back", async () => {
+    const fleet = fleetOf();
+    fleet.works = false;
+    const [before, gold2] = [fleet.host("gold-1"), fleet.host("gold-2")];
+    await fleet.clock.advance(1000);
+    const id = await before.order();
+    await fleet.clock.advance(1000);
+    const disk = fleet.kill(before);
+    fleet.heard.set("gold-1", "dead");
+    const { put } = fleet.objects;
+    fleet.objects.put = async (place, ...rest) =>
+      place.key.startsWith("m/jobs/")
+        ? { kind: "trouble", trouble: "cut", why: "too long" }
+        : await put(place, ...rest);
+    await fleet.clock.advance(leaseOverMs);
+    const gold1 = fleet.host("gold-1", disk);
+    await fleet.clock.advance(1_500);
+    fleet.objects.put = put;
+    await fleet.clock.advance(75_000);
+    expect(manifestOf(fleet, id)).toMatchObject({ member: "gold-1", fence: 1 });
+    expect([stateAt(gold1, id), stateAt(gold2, id)]).toEqual(["submitted", "no row"]);
   });
 });
 

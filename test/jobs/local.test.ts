@@ -6,6 +6,7 @@ import { createLocalRunner, localRule } from "../../src/jobs/local.ts";
 import { createPlayersFirst, playersFirstRule } from "../../src/jobs/players-first.ts";
 import type { Submitted } from "../../src/jobs/runner.ts";
 import { advertWith, engineThere } from "../support/adverts.ts";
+import type { Reply } from "../support/fake-wire.ts";
 import { jobToDo, textOf } from "../support/job-to-do.ts";
 import { localPolicy, localScene } from "../support/local-scene.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
@@ -100,6 +101,42 @@ describe("a job on this fleet", () => {
       await clock.advance(60_000);
     }
     expect(ends).toEqual([...Array(localRule.failuresMost - 1).fill("again"), "failed"]);
+  });
+
+  const forgetting = [
+    ["is refused", { status: 400, chunks: [[1, "{}"]] }, false],
+    ["has too long an answer", { chunks: [[1, "x".repeat(localRule.resultBytesMost + 1)]] }, false],
+    ["is cut short by the lane", { hangs: true }, true],
+  ] as const;
+  test.each(forgetting)("that %s leaves nothing of its failures behind", async (_, last, isCut) => {
+    const { clock, local } = scene();
+    const job = jobToDo(local.runner, "x", { acceptedAtMs: clock.wallMs() });
+    const ends: (string | undefined)[] = [];
+    const submit = async (reply: Reply, cut = new AbortController()) => {
+      local.reply = () => reply;
+      void local.runner.submit(job, cut.signal).then(({ kind }) => ends.push(kind));
+      await clock.advance(1000);
+      if (isCut && reply === last) cut.abort();
+      await clock.advance(60_000);
+    };
+    const fails: Reply = { status: 500, chunks: [[1, "{}"]] };
+    for (let time = 1; time < localRule.failuresMost; time += 1) await submit(fails);
+    await submit(last);
+    await submit(fails);
+    expect(ends.at(-2)).toBe(isCut ? "again" : "failed");
+    expect(ends.at(-1)).toBe("again");
+    expect(ends).toHaveLength(localRule.failuresMost + 1);
+  });
+
+  test("keeps every number of its request as it is written, whatever priority it asks for", async () => {
+    const { clock, local } = scene();
+    const text = '{"seed":9223372036854775807,"priority":-9,"messages":[{"role":"user","content":"x"}]}';
+    const job = jobToDo(local.runner, "x", { acceptedAtMs: clock.wallMs(), request: Buffer.from(text) });
+    void local.runner.submit(job, new AbortController().signal);
+    await clock.advance(10);
+    const sent = local.wire.requests[0]?.text ?? "";
+    expect(sent).toContain('"seed":9223372036854775807');
+    expect(JSON.parse(sent).priority).toBeGreaterThan(0);
   });
 
   test("whose answer is none comes again", async () => {

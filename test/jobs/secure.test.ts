@@ -101,6 +101,20 @@ test("a job that the store then has no place for is ended in S3, for nobody was 
   ]);
 });
 
+test("a key whose order found no place is accepted when there is one, with all of its time before it", async () => {
+  const all = scene({ limits: { ...roomy, queuedMost: 1 } });
+  const first = idOf(await all.order());
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ code: "tier_overloaded" });
+  await all.clock.advance(30 * 60_000);
+  await all.desk.cancel(first, "lobby");
+  const told = await all.order({ idempotencyKey: "k" });
+  expect(told).toMatchObject({ kind: "accepted", job: { acceptedAtMs: all.clock.wallMs() } });
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id: idOf(told) } });
+  expect(manifestsIn(all).filter(({ id }) => id !== first)).toMatchObject([
+    { id: idOf(told), state: "open", accepted_at_ms: all.clock.wallMs() },
+  ]);
+});
+
 test("an idempotency key is the same job's, and with another request is refused", async () => {
   const { order } = scene();
   const id = idOf(await order({ idempotencyKey: "k" }));
