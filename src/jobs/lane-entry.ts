@@ -16,7 +16,7 @@ export interface LaneEntry {
   stage: Stage;
   /** It was being handed over at a crash, and may have been the cause. */
   readonly suspect: boolean;
-  /** It was its turn once already. */
+  /** To be handed over: it was its turn once already. */
   hadTurn: boolean;
   /** That crash is not counted in its row yet. */
   crashed: boolean;

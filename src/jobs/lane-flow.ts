@@ -37,7 +37,8 @@ export interface FlowParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly tell: (event: FlowEvent) => void;
-  readonly outOfTime: (entry: LaneEntry) => void;
+  /** Sees to its expiry, from now on. */
+  readonly watchTtl: (entry: LaneEntry) => void;
 }
 
 export interface Flow {
@@ -77,7 +78,7 @@ export const againRule: BackoffRule = { baseMs: 1000, capMs: 60_000, jitter: 0.2
 
 const nothing = () => {};
 
-export function createFlow({ store, turns, outlives, clock, random, tell, outOfTime }: FlowParts): Flow {
+export function createFlow({ store, turns, outlives, clock, random, tell, watchTtl }: FlowParts): Flow {
   const entries = new Map<string, LaneEntry>();
   const listeners = new Map<string, Set<() => void>>();
   const durations = createDurations();
@@ -104,13 +105,14 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
     if (stopped) return;
     const entry = createEntry(job, clock, crashed, outlives);
     entries.set(job.id, entry);
-    entry.stopExpiry = clock.after(entry.expiresAt - clock.now(), () => outOfTime(entry));
     if (entry.crashed) {
       recovered += 1;
       tell({ kind: "recovered", job });
     }
     turns.line(entry);
     turns.next();
+    // At once where it is over already: it is not to be handed over before a timer has come.
+    watchTtl(entry);
   }
 
   function drop(entry: LaneEntry): void {
@@ -176,7 +178,6 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
   function putOff(entry: LaneEntry, afterMs: number): void {
     const own = backoffMs(againRule, entry.refusals, random);
     entry.refusals += 1;
-    entry.hadTurn = true;
     later(entry, Math.max(afterMs, own));
   }
 
@@ -222,7 +223,6 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
       const isOldNews = about === "room" || (about === "job" && entry.refusals > 0);
       tell({ kind: "again", id: entry.id, why, afterMs, isOldNews });
       if (about === "room") {
-        entry.hadTurn = true;
         later(entry, afterMs);
         return;
       }

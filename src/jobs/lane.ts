@@ -108,7 +108,7 @@ export function createLane(parts: LaneParts): Lane {
     look,
     broke: (entry, error) => tell({ kind: "broke", id: entry.id, error }),
   });
-  const flow = createFlow({ store, turns, outlives, clock, random, tell, outOfTime });
+  const flow = createFlow({ store, turns, outlives, clock, random, tell, watchTtl });
   /** The store may be closed: whatever comes then is found again at the next start. */
   const stopped = new AbortController();
   const { closing } = parts;
@@ -139,21 +139,20 @@ export function createLane(parts: LaneParts): Lane {
   // The end of a ttl.
 
   /** What was handed over may still come to an end there, and is looked for as long as the margin. */
-  function outOfTime(entry: LaneEntry): void {
+  function watchTtl(entry: LaneEntry): void {
     // The longest wait of a timer is shorter than the longest ttl.
     const early = entry.expiresAt - clock.now();
     if (early > 0) {
-      entry.stopExpiry = clock.after(early, () => outOfTime(entry));
+      entry.stopExpiry = clock.after(early, () => watchTtl(entry));
       return;
     }
     // Its end is known already.
     if (entry.stage === "close" || entry.stage === "lost") return;
     turns.remove(entry);
-    entry.stage = "last";
-    const job = flow.rowOf(entry, store.get);
-    if (job === undefined) return;
-    if (job.attempt === 0) {
-      expire(entry, job);
+    // What came together is over together, so nothing is read or written before its turn.
+    if (!entry.hadTurn) {
+      entry.stage = "last";
+      flow.soon(entry);
       return;
     }
     entry.cut?.abort();
@@ -176,6 +175,7 @@ export function createLane(parts: LaneParts): Lane {
   // Handing over.
 
   function begin(entry: LaneEntry): void {
+    entry.hadTurn = true;
     const row = flow.rowOf(entry, store.toDo);
     if (row === undefined) return;
     if (entry.crashed && row.recoveries + 1 >= crashesMost) {
@@ -251,6 +251,10 @@ export function createLane(parts: LaneParts): Lane {
     }
     const job = flow.rowOf(entry, store.get);
     if (job === undefined) return;
+    if (job.attempt === 0 && clock.now() >= entry.expiresAt) {
+      expire(entry, job);
+      return;
+    }
     turns.call<Looked>({
       what: "look",
       entry,
