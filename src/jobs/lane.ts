@@ -12,6 +12,7 @@ import type { LaneEntry } from "./lane-entry.ts";
 import type { FlowEvent } from "./lane-flow.ts";
 import { againRule, createFlow } from "./lane-flow.ts";
 import { pollDelayMs } from "./poll-delay.ts";
+import type { Rests } from "./rests.ts";
 import { createRests } from "./rests.ts";
 import type { Ended, JobRunner, Looked, Submitted } from "./runner.ts";
 import type { Accepted, Idempotency, JobStore, NewJob } from "./store.ts";
@@ -60,6 +61,8 @@ export interface Lane {
    */
   typicalMs(): number | undefined;
   figures(): LaneFigures;
+  /** Whoever else writes to that disk waits for his turn here. */
+  readonly rests: Rests;
   /** Starts nothing more, cuts short what is under way, and waits for it a moment. The store is the caller's to close. */
   stop(): Promise<void>;
 }
@@ -308,6 +311,7 @@ export function createLane(parts: LaneParts): Lane {
       const isStuck = flow.entries.size > 0 && (turns.isRefused() || runner.busyMs() !== undefined);
       return isStuck ? undefined : flow.typicalMs();
     },
+    rests,
     figures: () => ({ recovered: flow.recovered(), refusals: flow.refusals() }),
     async stop() {
       const calls = turns.stop();
