@@ -2,7 +2,7 @@
 
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Job } from "./job.ts";
-import type { Ending } from "./store.ts";
+import type { AnyEnding } from "./store.ts";
 
 /**
  * `start`: to be handed over. `check`: the same, if a look finds nothing. `grace`: like check, and a wait before.
@@ -22,8 +22,8 @@ export interface LaneEntry {
   crashed: boolean;
   /** In a row, by the runner or by the disk. */
   refusals: number;
-  /** In stage `close`. */
-  end: Ending | undefined;
+  /** In stage `close`. The flow's `hold` sets it. */
+  end: AnyEnding | undefined;
   /** In stage `lost`: who has it now. */
   lostTo: string | undefined;
   lastLooks: number;

@@ -11,7 +11,7 @@ import { isEnd } from "./job.ts";
 import type { LaneEntry } from "./lane-entry.ts";
 import { createEntry } from "./lane-entry.ts";
 import type { Again } from "./runner.ts";
-import type { Found, JobStore, Move, Moved } from "./store.ts";
+import type { AnyEnding, Found, JobStore, Move, Moved } from "./store.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Turns } from "./turns.ts";
 
@@ -49,8 +49,12 @@ export interface Flow {
   enter(job: Job, crashed: boolean): void;
   /** Its call is cut, and nothing that comes of it matters. */
   drop(entry: LaneEntry): void;
-  /** As `drop`, but it is to be seen to again as one that is lost to that member. */
-  leaveLost(entry: LaneEntry, member: string, trouble: Trouble): void;
+  /** As `drop`, but later it is to be seen to again as one that is lost to that member. `trouble`: the disk's, if it is. */
+  leaveLost(entry: LaneEntry, member: string, trouble: Trouble | undefined): void;
+  /** Its end, until it is written down; undefined: not any more. */
+  hold(entry: LaneEntry, end: AnyEnding | undefined): void;
+  /** Of the results among those ends. */
+  heldBytes(): number;
   /** The row of a job that is not ended. Undefined: there is none, or it cannot be read; what follows is arranged. */
   rowOf<T extends Job>(entry: LaneEntry, read: (id: string) => Found<T | undefined>): T | undefined;
   /** Undefined: it did not happen, and what is to happen instead is arranged. */
@@ -78,10 +82,13 @@ export const againRule: BackoffRule = { baseMs: 1000, capMs: 60_000, jitter: 0.2
 
 const nothing = () => {};
 
+const bytesOf = (end: AnyEnding | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
+
 export function createFlow({ store, turns, outlives, clock, random, tell, watchTtl }: FlowParts): Flow {
   const entries = new Map<string, LaneEntry>();
   const listeners = new Map<string, Set<() => void>>();
   const durations = createDurations();
+  let heldBytes = 0;
   let recovered = 0;
   let refusals = 0;
   let loads = 0;
@@ -115,8 +122,14 @@ export function createFlow({ store, turns, outlives, clock, random, tell, watchT
     watchTtl(entry);
   }
 
+  function hold(entry: LaneEntry, end: AnyEnding | undefined): void {
+    heldBytes += bytesOf(end) - bytesOf(entry.end);
+    entry.end = end;
+  }
+
   function drop(entry: LaneEntry): void {
     entry.gone = true;
+    hold(entry, undefined);
     entry.stopDue();
     entry.stopExpiry();
     entry.cut?.abort();
@@ -190,8 +203,11 @@ export function createFlow({ store, turns, outlives, clock, random, tell, watchT
       drop(entry);
       const lost: LaneEntry = { ...entry, stage: "lost", lostTo: member, gone: false, cut: undefined };
       entries.set(lost.id, lost);
-      inTrouble(lost, trouble);
+      if (trouble === undefined) putOff(lost, 0);
+      else inTrouble(lost, trouble);
     },
+    hold,
+    heldBytes: () => heldBytes,
     rowOf(entry, read) {
       const found = read(entry.id);
       if (found.kind === "unavailable") inTrouble(entry, found.trouble);

@@ -47,8 +47,11 @@ export interface Lane {
   accept(job: Omit<NewJob, "outputKey">, idempotency?: Idempotency): Promise<Accepted | Crowded>;
   /** Takes over another host's job: past the queue limit, and looked for before it is handed over, for it may have been. */
   adopt(job: NewJob): Promise<Accepted | Crowded>;
-  /** That host has it: forgets it, and wakes whoever waits for its end, who will find no row. */
-  lose(id: string, member: string): void;
+  /**
+   * That host has it: forgets it, and wakes whoever waits for its end, who will find no row. Whether it is forgotten; where
+   * the disk takes nothing it is tried again. Never rejects.
+   */
+  lose(id: string, member: string): Promise<boolean>;
   /** The ids of all that have not ended. */
   unfinished(): readonly string[];
   /** An ended job is refused. Waits for `closing` where there is one. */

@@ -623,6 +623,7 @@ test("the oldest is handed over first, also after a start, and no more at once t
 function slowDisk() {
   const slow = virtualClock();
   let spentMs = 0;
+  let isTogether = false;
   const clock = { ...slow, now: () => slow.now() + spentMs };
   const store = own(jobPlace()).open();
   const runner = scriptedRunner(clock.now);
@@ -638,8 +639,14 @@ function slowDisk() {
     createLane({
       store: {
         ...store,
-        together: (work) => write("together", () => store.together(work)),
+        together: (work) => {
+          isTogether = true;
+          const done = write("together", () => store.together(work));
+          isTogether = false;
+          return done;
+        },
         move: (...move) => write("move", () => store.move(...move)),
+        forget: (id) => (isTogether ? store.forget(id) : write("forget", () => store.forget(id))),
       },
       runner,
       clock,
@@ -710,6 +717,22 @@ test("a crowd of orders, then of cancels, is few transactions with a rest after 
   const cancelWrites = writes.splice(0);
   expect(cancelWrites.filter(({ what }) => what === "together").length).toBeLessThan(10);
   for (const all of [orderWrites, cancelWrites]) expectRests(all);
+});
+
+test("a crowd of jobs that another host has is forgotten in few transactions, with a rest after each", async () => {
+  const { slow, store, writes, start, fresh, runner } = slowDisk();
+  runner.busy = 1000;
+  const lane = start();
+  const orders = Array.from({ length: 200 }, (_, at) => lane.accept(fresh(at)));
+  await slow.advance(1000);
+  await Promise.all(orders);
+  writes.length = 0;
+  const lost = lane.unfinished().map((id) => lane.lose(id, "gold-2"));
+  await slow.advance(1000);
+  expect(new Set(await Promise.all(lost))).toEqual(new Set([true]));
+  expect([lane.unfinished(), store.counts().accepted]).toEqual([[], 0]);
+  expect(writes.length).toBeLessThan(10);
+  expectRests(writes);
 });
 
 test("a disk that refuses to keep a result: the job is looked at again until it does, and ends once", async () => {
