@@ -169,7 +169,7 @@ function openLane(
     ...(keeping !== undefined && { closing: keeping.closing }),
     tell,
   });
-  const stopSweep = startSweep({ store, clock, retentionMs: config.retentionMs, tell });
+  const stopSweep = startSweep({ store, rests: lane.rests, clock, retentionMs: config.retentionMs, tell });
   const adoption =
     keeping &&
     createAdoption({

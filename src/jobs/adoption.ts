@@ -101,9 +101,9 @@ export function createAdoption(parts: AdoptionParts): Adoption {
         trouble ??= seen;
         return;
       }
+      const holder = seen.kind === "found" ? seen.manifest.member : member;
+      if (holder !== member) await lane.lose(id, holder);
       doubts.delete(id);
-      if (seen.kind !== "found" || seen.manifest.member === member) return;
-      lane.lose(id, seen.manifest.member);
     });
     return trouble;
   }

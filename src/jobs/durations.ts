@@ -11,11 +11,14 @@ export interface Durations {
 
 export function createDurations(): Durations {
   const kept: number[] = [];
+  /** Asked for with each of the players' requests, and changed with a job. */
+  let medianMs: number | undefined;
   return {
     add(ms) {
       kept.push(Math.max(0, ms));
       if (kept.length > durationsKept) kept.shift();
+      medianMs = kept.toSorted((a, b) => a - b)[kept.length >> 1];
     },
-    medianMs: () => kept.toSorted((a, b) => a - b)[kept.length >> 1],
+    medianMs: () => medianMs,
   };
 }

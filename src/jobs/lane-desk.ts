@@ -121,6 +121,11 @@ export function createLaneDesk(parts: LaneDeskParts): LaneDesk {
           return unavailable(cancelled.trouble);
         case "lost":
           return { kind: "elsewhere", id, member: cancelled.member };
+        case "not-yet":
+          return storeRefusal(
+            `The job has ended, and that could not be written down here yet. Ask for the job again soon. ${cancelled.why}`,
+            random,
+          );
         case "not-now":
           return storeRefusal(
             `The job could not be cancelled, and goes on. Try again. ${cancelled.why}`,

@@ -8,8 +8,8 @@ import type { LaneEntry } from "./lane-entry.ts";
 import { stageOf } from "./lane-entry.ts";
 import type { Flow } from "./lane-flow.ts";
 import type { Again } from "./runner.ts";
-import type { AnyEnding, Ending, JobStore, Moved } from "./store.ts";
-import type { Together } from "./together.ts";
+import type { AnyEnding, Found, JobStore, Moved } from "./store.ts";
+import type { Crowded, Together } from "./together.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Turns } from "./turns.ts";
 
@@ -21,12 +21,19 @@ export type Closing =
   | { readonly kind: "lost"; readonly member: string }
   | (Again & { readonly about: "job" });
 
+/** Nothing has changed, and the job goes on. */
+interface NotNow {
+  readonly kind: "not-now";
+  readonly why: string;
+}
+
 export type Cancelled =
   | Moved
   /** Another host has it; it is forgotten here. */
   | { readonly kind: "lost"; readonly member: string }
-  /** Nothing has changed, and the job goes on. */
-  | { readonly kind: "not-now"; readonly why: string };
+  | NotNow
+  /** It has ended, as others know, and that is still to be written down here. */
+  | { readonly kind: "not-yet"; readonly why: string };
 
 export type EndsEvent =
   /** Another host has it now. */
@@ -52,32 +59,31 @@ export interface EndsParts {
 }
 
 export interface Ends {
-  end(entry: LaneEntry, job: Job, to: Ending): void;
+  end(entry: LaneEntry, job: Job, to: AnyEnding): void;
   /** Called on its turn, in stage close or lost. */
   leave(entry: LaneEntry): void;
-  lose(id: string, member: string): void;
+  /** Whether it is forgotten; else it will be, where there is an entry. Never rejects. */
+  lose(id: string, member: string): Promise<boolean>;
   cancel(id: string): Promise<Cancelled>;
 }
 
 /** Results that wait until they may be written down. More are let go: they are looked for, or done, once more. */
 const heldBytesMost = 64 * 1024 * 1024;
 
-const bytesOf = (end: Ending | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
-
 export function createEnds(parts: EndsParts): Ends {
   const { flow, store, together, turns, outlives, clock, closing, tell, stopped } = parts;
 
-  function end(entry: LaneEntry, job: Job, to: Ending): void {
+  function end(entry: LaneEntry, job: Job, to: AnyEnding): void {
     if (closing === undefined) {
-      flow.move(entry, job.fence, to);
+      flow.follow(entry, write(job, to));
       return;
     }
     entry.stage = "close";
-    entry.end = to;
+    flow.hold(entry, to);
     flow.soon(entry);
   }
 
-  function close(entry: LaneEntry, to: Ending, ask: CloseJob): void {
+  function close(entry: LaneEntry, to: AnyEnding, ask: CloseJob): void {
     const job = flow.rowOf(entry, store.get);
     if (job === undefined) return;
     turns.call<Closing>({
@@ -91,9 +97,9 @@ export function createEnds(parts: EndsParts): Ends {
   }
 
   function closedAs(entry: LaneEntry, job: Job, closed: Closing | Again): void {
-    if (closed.kind === "lost") lose(job.id, closed.member);
+    if (closed.kind === "lost") void lose(job.id, closed.member);
     else if (closed.kind === "again") {
-      if (heldBytes() > heldBytesMost) letGo(entry, job);
+      if (entry.end?.to === "done" && flow.heldBytes() > heldBytesMost) letGo(entry, job);
       flow.refused(entry, closed);
     } else flow.follow(entry, write(job, closed.end));
   }
@@ -101,32 +107,40 @@ export function createEnds(parts: EndsParts): Ends {
   const write = ({ id, fence }: Job, end: AnyEnding): Moved =>
     end.to === "cancelled" ? store.cancel(id, end.endedAtMs) : store.move(id, fence, end);
 
-  function heldBytes(): number {
-    let sum = 0;
-    for (const entry of flow.entries.values()) sum += bytesOf(entry.end);
-    return sum;
-  }
-
   function letGo(entry: LaneEntry, job: Job): void {
-    entry.end = undefined;
+    flow.hold(entry, undefined);
     entry.stage = clock.now() < entry.expiresAt ? stageOf(job, outlives) : "last";
   }
 
-  /** Whether it is forgotten. Where the disk refuses, an entry is seen to again. */
-  function lose(id: string, member: string): boolean {
+  /** With whatever else is to be written down now: a host that was away may have lost all its jobs. */
+  async function forget(id: string, member: string): Promise<Found<unknown> | Crowded | undefined> {
+    try {
+      return await together.write(
+        0,
+        () => store.forget(id),
+        (gone) => {
+          const entry = flow.entries.get(id);
+          if (gone.kind === "unavailable") return;
+          if (entry !== undefined) flow.drop(entry);
+          if (gone.value !== "forgotten") return;
+          tell({ kind: "lost", id, member });
+          flow.wake(id);
+        },
+      );
+    } catch (error) {
+      tell({ kind: "broke", id, error });
+      return undefined;
+    }
+  }
+
+  async function lose(id: string, member: string): Promise<boolean> {
+    const gone = await forget(id, member);
+    if (gone?.kind === "found") return true;
+    const trouble = gone?.kind === "unavailable" ? gone.trouble : undefined;
     const entry = flow.entries.get(id);
-    const forgotten = store.forget(id);
-    if (forgotten.kind === "unavailable") {
-      if (entry === undefined) tell({ kind: "trouble", trouble: forgotten.trouble });
-      else flow.leaveLost(entry, member, forgotten.trouble);
-      return false;
-    }
-    if (entry !== undefined) flow.drop(entry);
-    if (forgotten.value === "forgotten") {
-      tell({ kind: "lost", id, member });
-      flow.wake(id);
-    }
-    return true;
+    if (entry !== undefined) flow.leaveLost(entry, member, trouble);
+    else if (trouble !== undefined) tell({ kind: "trouble", trouble });
+    return false;
   }
 
   /** Whoever may not throw and does must not take the job out of the world. */
@@ -141,7 +155,7 @@ export function createEnds(parts: EndsParts): Ends {
   }
 
   /** Written with whatever else callers want written down now. */
-  async function written(change: () => Moved): Promise<Cancelled> {
+  async function written(change: () => Moved): Promise<Moved | NotNow> {
     const outcome = await together.write(0, change, (moved) => {
       if (moved.kind === "moved") flow.ended(moved.job);
     });
@@ -156,27 +170,42 @@ export function createEnds(parts: EndsParts): Ends {
       return { kind: "not-now", why: "The job is coming to its end just now." };
     if (entry !== undefined) flow.drop(entry);
     const closed = await askToCancel(job, ask);
-    if (stopped.aborted) return { kind: "not-now", why: "This router is stopping." };
-    const cancelled = await cancelledAs(job, closed);
-    const isOver = cancelled.kind === "moved" || (closed.kind === "lost" && lose(job.id, closed.member));
-    // Its row may have changed meanwhile; whoever has its turn looks.
-    if (!isOver && !flow.entries.has(job.id)) flow.enter(job, false);
-    const isLate = cancelled.kind === "moved" && cancelled.job.state !== "cancelled";
-    return isLate ? { kind: "refused", job: cancelled.job } : cancelled;
+    if (stopped.aborted)
+      return { kind: closed.kind === "closed" ? "not-yet" : "not-now", why: "This router is stopping." };
+    if (closed.kind === "closed") return await endAs(job, closed.end);
+    if (closed.kind === "again") {
+      goOn(job);
+      return { kind: "not-now", why: closed.why };
+    }
+    if (!(await lose(job.id, closed.member))) goOn(job);
+    return closed;
   }
 
-  /** `moved` to whatever end stands there. */
-  async function cancelledAs(job: Job, closed: Closing): Promise<Cancelled> {
-    if (closed.kind === "lost") return closed;
-    if (closed.kind === "again") return { kind: "not-now", why: closed.why };
-    return await written(() => write(job, closed.end));
+  /** Its row may have changed meanwhile; whoever has its turn looks. Undefined: somebody else sees to it. */
+  function goOn(job: Job): LaneEntry | undefined {
+    if (flow.entries.has(job.id)) return undefined;
+    flow.enter(job, false);
+    return flow.entries.get(job.id);
+  }
+
+  /** Others know it as ended so. */
+  async function endAs(job: Job, to: AnyEnding): Promise<Cancelled> {
+    const ended = await written(() => write(job, to));
+    if (ended.kind === "moved")
+      return ended.job.state === "cancelled" ? ended : { kind: "refused", job: ended.job };
+    // Another cancel was written down first.
+    if (ended.kind === "refused" && (ended.job === undefined || isEnd(ended.job.state))) return ended;
+    const entry = goOn(job);
+    if (entry !== undefined) end(entry, job, to);
+    if (ended.kind === "refused") return ended;
+    return { kind: "not-yet", why: ended.kind === "unavailable" ? ended.trouble.message : ended.why };
   }
 
   return {
     end,
     leave(entry) {
       if (entry.end !== undefined && closing !== undefined) close(entry, entry.end, closing);
-      else if (entry.lostTo !== undefined) lose(entry.id, entry.lostTo);
+      else if (entry.lostTo !== undefined) void lose(entry.id, entry.lostTo);
     },
     lose,
     async cancel(id) {

@@ -2,7 +2,7 @@
 
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Job } from "./job.ts";
-import type { Ending } from "./store.ts";
+import type { AnyEnding } from "./store.ts";
 
 /**
  * `start`: to be handed over. `check`: the same, if a look finds nothing. `grace`: like check, and a wait before.
@@ -16,14 +16,14 @@ export interface LaneEntry {
   stage: Stage;
   /** It was being handed over at a crash, and may have been the cause. */
   readonly suspect: boolean;
-  /** It was its turn once already. */
+  /** To be handed over: it was its turn once already. */
   hadTurn: boolean;
   /** That crash is not counted in its row yet. */
   crashed: boolean;
   /** In a row, by the runner or by the disk. */
   refusals: number;
-  /** In stage `close`. */
-  end: Ending | undefined;
+  /** In stage `close`. The flow's `hold` sets it. */
+  end: AnyEnding | undefined;
   /** In stage `lost`: who has it now. */
   lostTo: string | undefined;
   lastLooks: number;

@@ -11,7 +11,7 @@ import { isEnd } from "./job.ts";
 import type { LaneEntry } from "./lane-entry.ts";
 import { createEntry } from "./lane-entry.ts";
 import type { Again } from "./runner.ts";
-import type { Found, JobStore, Move, Moved } from "./store.ts";
+import type { AnyEnding, Found, JobStore, Move, Moved } from "./store.ts";
 import type { Trouble } from "./trouble.ts";
 import type { Turns } from "./turns.ts";
 
@@ -37,7 +37,8 @@ export interface FlowParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly tell: (event: FlowEvent) => void;
-  readonly outOfTime: (entry: LaneEntry) => void;
+  /** Sees to its expiry, from now on. */
+  readonly watchTtl: (entry: LaneEntry) => void;
 }
 
 export interface Flow {
@@ -48,8 +49,12 @@ export interface Flow {
   enter(job: Job, crashed: boolean): void;
   /** Its call is cut, and nothing that comes of it matters. */
   drop(entry: LaneEntry): void;
-  /** As `drop`, but it is to be seen to again as one that is lost to that member. */
-  leaveLost(entry: LaneEntry, member: string, trouble: Trouble): void;
+  /** As `drop`, but later it is to be seen to again as one that is lost to that member. `trouble`: the disk's, if it is. */
+  leaveLost(entry: LaneEntry, member: string, trouble: Trouble | undefined): void;
+  /** Its end, until it is written down; undefined: not any more. */
+  hold(entry: LaneEntry, end: AnyEnding | undefined): void;
+  /** Of the results among those ends. */
+  heldBytes(): number;
   /** The row of a job that is not ended. Undefined: there is none, or it cannot be read; what follows is arranged. */
   rowOf<T extends Job>(entry: LaneEntry, read: (id: string) => Found<T | undefined>): T | undefined;
   /** Undefined: it did not happen, and what is to happen instead is arranged. */
@@ -77,10 +82,13 @@ export const againRule: BackoffRule = { baseMs: 1000, capMs: 60_000, jitter: 0.2
 
 const nothing = () => {};
 
-export function createFlow({ store, turns, outlives, clock, random, tell, outOfTime }: FlowParts): Flow {
+const bytesOf = (end: AnyEnding | undefined): number => (end?.to === "done" ? end.result.byteLength : 0);
+
+export function createFlow({ store, turns, outlives, clock, random, tell, watchTtl }: FlowParts): Flow {
   const entries = new Map<string, LaneEntry>();
   const listeners = new Map<string, Set<() => void>>();
   const durations = createDurations();
+  let heldBytes = 0;
   let recovered = 0;
   let refusals = 0;
   let loads = 0;
@@ -104,17 +112,24 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
     if (stopped) return;
     const entry = createEntry(job, clock, crashed, outlives);
     entries.set(job.id, entry);
-    entry.stopExpiry = clock.after(entry.expiresAt - clock.now(), () => outOfTime(entry));
     if (entry.crashed) {
       recovered += 1;
       tell({ kind: "recovered", job });
     }
     turns.line(entry);
     turns.next();
+    // At once where it is over already: it is not to be handed over before a timer has come.
+    watchTtl(entry);
+  }
+
+  function hold(entry: LaneEntry, end: AnyEnding | undefined): void {
+    heldBytes += bytesOf(end) - bytesOf(entry.end);
+    entry.end = end;
   }
 
   function drop(entry: LaneEntry): void {
     entry.gone = true;
+    hold(entry, undefined);
     entry.stopDue();
     entry.stopExpiry();
     entry.cut?.abort();
@@ -176,7 +191,6 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
   function putOff(entry: LaneEntry, afterMs: number): void {
     const own = backoffMs(againRule, entry.refusals, random);
     entry.refusals += 1;
-    entry.hadTurn = true;
     later(entry, Math.max(afterMs, own));
   }
 
@@ -189,8 +203,11 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
       drop(entry);
       const lost: LaneEntry = { ...entry, stage: "lost", lostTo: member, gone: false, cut: undefined };
       entries.set(lost.id, lost);
-      inTrouble(lost, trouble);
+      if (trouble === undefined) putOff(lost, 0);
+      else inTrouble(lost, trouble);
     },
+    hold,
+    heldBytes: () => heldBytes,
     rowOf(entry, read) {
       const found = read(entry.id);
       if (found.kind === "unavailable") inTrouble(entry, found.trouble);
@@ -222,7 +239,6 @@ export function createFlow({ store, turns, outlives, clock, random, tell, outOfT
       const isOldNews = about === "room" || (about === "job" && entry.refusals > 0);
       tell({ kind: "again", id: entry.id, why, afterMs, isOldNews });
       if (about === "room") {
-        entry.hadTurn = true;
         later(entry, afterMs);
         return;
       }

@@ -12,6 +12,7 @@ import type { LaneEntry } from "./lane-entry.ts";
 import type { FlowEvent } from "./lane-flow.ts";
 import { againRule, createFlow } from "./lane-flow.ts";
 import { pollDelayMs } from "./poll-delay.ts";
+import type { Rests } from "./rests.ts";
 import { createRests } from "./rests.ts";
 import type { Ended, JobRunner, Looked, Submitted } from "./runner.ts";
 import type { Accepted, Idempotency, JobStore, NewJob } from "./store.ts";
@@ -46,8 +47,11 @@ export interface Lane {
   accept(job: Omit<NewJob, "outputKey">, idempotency?: Idempotency): Promise<Accepted | Crowded>;
   /** Takes over another host's job: past the queue limit, and looked for before it is handed over, for it may have been. */
   adopt(job: NewJob): Promise<Accepted | Crowded>;
-  /** That host has it: forgets it, and wakes whoever waits for its end, who will find no row. */
-  lose(id: string, member: string): void;
+  /**
+   * That host has it: forgets it, and wakes whoever waits for its end, who will find no row. Whether it is forgotten; where
+   * the disk takes nothing it is tried again. Never rejects.
+   */
+  lose(id: string, member: string): Promise<boolean>;
   /** The ids of all that have not ended. */
   unfinished(): readonly string[];
   /** An ended job is refused. Waits for `closing` where there is one. */
@@ -60,6 +64,8 @@ export interface Lane {
    */
   typicalMs(): number | undefined;
   figures(): LaneFigures;
+  /** Whoever else writes to that disk waits for his turn here. */
+  readonly rests: Rests;
   /** Starts nothing more, cuts short what is under way, and waits for it a moment. The store is the caller's to close. */
   stop(): Promise<void>;
 }
@@ -108,7 +114,7 @@ export function createLane(parts: LaneParts): Lane {
     look,
     broke: (entry, error) => tell({ kind: "broke", id: entry.id, error }),
   });
-  const flow = createFlow({ store, turns, outlives, clock, random, tell, outOfTime });
+  const flow = createFlow({ store, turns, outlives, clock, random, tell, watchTtl });
   /** The store may be closed: whatever comes then is found again at the next start. */
   const stopped = new AbortController();
   const { closing } = parts;
@@ -139,21 +145,20 @@ export function createLane(parts: LaneParts): Lane {
   // The end of a ttl.
 
   /** What was handed over may still come to an end there, and is looked for as long as the margin. */
-  function outOfTime(entry: LaneEntry): void {
+  function watchTtl(entry: LaneEntry): void {
     // The longest wait of a timer is shorter than the longest ttl.
     const early = entry.expiresAt - clock.now();
     if (early > 0) {
-      entry.stopExpiry = clock.after(early, () => outOfTime(entry));
+      entry.stopExpiry = clock.after(early, () => watchTtl(entry));
       return;
     }
     // Its end is known already.
     if (entry.stage === "close" || entry.stage === "lost") return;
     turns.remove(entry);
-    entry.stage = "last";
-    const job = flow.rowOf(entry, store.get);
-    if (job === undefined) return;
-    if (job.attempt === 0) {
-      expire(entry, job);
+    // What came together is over together, so nothing is read or written before its turn.
+    if (!entry.hadTurn) {
+      entry.stage = "last";
+      flow.soon(entry);
       return;
     }
     entry.cut?.abort();
@@ -176,6 +181,7 @@ export function createLane(parts: LaneParts): Lane {
   // Handing over.
 
   function begin(entry: LaneEntry): void {
+    entry.hadTurn = true;
     const row = flow.rowOf(entry, store.toDo);
     if (row === undefined) return;
     if (entry.crashed && row.recoveries + 1 >= crashesMost) {
@@ -251,6 +257,10 @@ export function createLane(parts: LaneParts): Lane {
     }
     const job = flow.rowOf(entry, store.get);
     if (job === undefined) return;
+    if (job.attempt === 0 && clock.now() >= entry.expiresAt) {
+      expire(entry, job);
+      return;
+    }
     turns.call<Looked>({
       what: "look",
       entry,
@@ -304,6 +314,7 @@ export function createLane(parts: LaneParts): Lane {
       const isStuck = flow.entries.size > 0 && (turns.isRefused() || runner.busyMs() !== undefined);
       return isStuck ? undefined : flow.typicalMs();
     },
+    rests,
     figures: () => ({ recovered: flow.recovered(), refusals: flow.refusals() }),
     async stop() {
       const calls = turns.stop();

@@ -32,7 +32,7 @@ export interface Crowded {
 export interface Together {
   /**
    * `work` changes the store, and may come to nothing without harm to the others. `bytes`: of what it brings. `written` is
-   * called with its answer as soon as that is on the disk. Rejects where `work` throws, as bugs do.
+   * called with its answer as soon as that is on the disk. Rejects where one of the two throws, as bugs do.
    */
   write<T>(bytes: number, work: () => T, written: (answer: T) => void): Promise<T | Unavailable | Crowded>;
   /** Writes what waits. What comes later is written at once. */
@@ -93,16 +93,23 @@ export function createTogether({ store, rests, clock, rule = togetherRule }: Tog
     let many = batch.length;
     try {
       const done = store.together(() => {
-        const tells: (() => void)[] = [];
-        for (const each of batch) {
-          if (tells.length > 0 && clock.now() >= endBy) break;
-          tells.push(each.work());
+        const worked: { readonly tell: () => void; readonly fail: Waiting["fail"] }[] = [];
+        for (const { work, fail } of batch) {
+          if (worked.length > 0 && clock.now() >= endBy) break;
+          worked.push({ tell: work(), fail });
         }
-        return tells;
+        return worked;
       });
       if (done.kind === "found") {
         many = done.value.length;
-        for (const tell of done.value) tell();
+        for (const { tell, fail } of done.value) {
+          // It is on the disk: whoever breaks over it is the only one who hears of that.
+          try {
+            tell();
+          } catch (error) {
+            fail(error);
+          }
+        }
       } else for (const { refuse } of batch) refuse(done);
     } catch (error) {
       for (const { fail } of batch) fail(error);

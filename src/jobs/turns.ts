@@ -20,7 +20,7 @@ export interface TurnsParts {
   readonly looksMost: number;
   /** How fast a runner that refuses is asked again. */
   readonly rule: BackoffRule;
-  /** Its turn has come; each makes at most one `call`. */
+  /** Its turn has come; each makes at most one `call`, or writes what is to be written without one. */
   readonly begin: (entry: LaneEntry) => void;
   readonly look: (entry: LaneEntry) => void;
   /** A call threw, which a runner must not. */
@@ -60,7 +60,10 @@ export interface Turns {
 const busyLeastMs = 50;
 const busyMostMs = 5000;
 
-/** Most of what comes back is that a result is not there yet, and costs next to nothing. */
+/**
+ * For each line, and for what has come back. Most of that is that a result is not there yet and costs next to nothing; what
+ * is written takes the time of a sync, and is the last of its line in this turn.
+ */
 const turnMs = 1;
 
 const nothing = () => {};
@@ -102,8 +105,13 @@ export function createTurns(parts: TurnsParts): Turns {
   }
 
   function giveLooks(line: Set<LaneEntry>, width: number): void {
+    const startedAt = clock.now();
     for (const entry of line) {
       if (underWay.look >= width) return;
+      if (clock.now() - startedAt >= turnMs) {
+        wakeIn(0);
+        return;
+      }
       line.delete(entry);
       look(entry);
     }
@@ -111,10 +119,10 @@ export function createTurns(parts: TurnsParts): Turns {
 
   /** What has come back, as much as fits, and one hand-over, so that neither keeps the other waiting. */
   function turn(): void {
-    const startedAt = clock.now();
     wakeAt = Number.POSITIVE_INFINITY;
     giveLooks(freeLooks, parts.looksMost);
     giveLooks(looks, gates.look.width());
+    const startedAt = clock.now();
     // What has come back makes room for others, and may have opened a gate.
     if (finished.length > 0) wakeIn(0);
     do finished.shift()?.();

@@ -1,6 +1,6 @@
 // Ends that others must know before anybody sees them, and jobs that go from host to host.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import type { Job } from "../../src/jobs/job.ts";
 import type { Closing } from "../../src/jobs/lane-ends.ts";
 import type { Looked, Submitted } from "../../src/jobs/runner.ts";
@@ -181,6 +181,35 @@ describe("an end", () => {
     others.answer = agreed;
     await clock.advance(60_000);
     expect(ids.map((id) => job(id).state)).toEqual(["done", "done", "done"]);
+  });
+
+  test("that waits is not let go for the bytes of one that has been written down", async () => {
+    const { clock, runner, accept, job, others } = scene();
+    const large = Buffer.alloc(24 * 1024 * 1024, "x");
+    runner.onSubmit = () => ({ kind: "done", result: large });
+    runner.onLook = () => ({ kind: "done", result: large });
+    const written = [1, 2, 3].map((at) => accept(at));
+    await clock.advance(0);
+    expect(written.map((id) => job(id).state)).toEqual(["done", "done", "done"]);
+    others.answer = () => notNow;
+    for (const at of [4, 5]) accept(at);
+    await clock.advance(60_000);
+    expect(runner.asked("look")).toEqual([]);
+  });
+
+  test("that waits costs the same however many others there are", async () => {
+    const { clock, runner, accept, others } = scene();
+    runner.onSubmit = () => done;
+    others.answer = () => notNow;
+    const id = accept(1);
+    await clock.advance(0);
+    const asked = others.asked.length;
+    const walks = spyOn(Map.prototype, "values");
+    await clock.advance(20_000);
+    const overJobs = walks.mock.contexts.filter((map) => map instanceof Map && map.has(id));
+    walks.mockRestore();
+    expect(others.asked.length).toBeGreaterThan(asked);
+    expect(overJobs).toEqual([]);
   });
 
   test("that is let go after the ttl is looked for once more, and nobody does the job again", async () => {
@@ -437,7 +466,7 @@ describe("cancel, where others may have the job", () => {
     const cancelling = lane.cancel(id);
     await lane.stop();
     resolve(agreed(cancelled));
-    expect((await cancelling).kind).toBe("not-now");
+    expect((await cancelling).kind).toBe("not-yet");
     expect([store.counts().cancelled, clock.pending()]).toEqual([0, 0]);
   });
 
@@ -450,14 +479,34 @@ describe("cancel, where others may have the job", () => {
       }),
     });
     const lane = start();
+    runner.busy = 1000;
     const id = accept(1);
     await clock.advance(0);
     others.answer = () => agreed(cancelled);
-    expect((await lane.cancel(id)).kind).toBe("unavailable");
-    refuse = false;
-    runner.onLook = () => done;
+    expect(await lane.cancel(id)).toEqual({ kind: "not-yet", why: full.message });
+    runner.busy = undefined;
     await clock.advance(10_000);
+    expect(job(id).state).toBe("accepted");
+    refuse = false;
+    await clock.advance(60_000);
     expect(job(id).state).toBe("cancelled");
+    expect(runner.calls).toEqual([]);
+  });
+
+  test("twice at once is one end, and no interest in the job is left", async () => {
+    const { clock, accept, others, start } = scene();
+    const lane = start();
+    const { promise, resolve } = Promise.withResolvers<Closing>();
+    others.answer = () => promise;
+    const id = accept(1);
+    await clock.advance(0);
+    const both = [lane.cancel(id), lane.cancel(id)];
+    resolve(agreed(cancelled));
+    expect(await Promise.all(both)).toMatchObject([
+      { kind: "moved", job: { state: "cancelled" } },
+      { kind: "refused", job: { state: "cancelled" } },
+    ]);
+    expect([lane.unfinished(), clock.pending()]).toEqual([[], 0]);
   });
 });
 
@@ -522,7 +571,7 @@ describe("a job of another host", () => {
     let woken = 0;
     lane.onEnd(id, () => (woken += 1));
     await clock.advance(0);
-    lane.lose(id, "gold-2");
+    await lane.lose(id, "gold-2");
     resolve(done);
     await clock.advance(60_000);
     expect([isGone(id), woken, clock.pending()]).toEqual([true, 1, 0]);
@@ -541,7 +590,7 @@ describe("a job of another host", () => {
     const id = accept(1);
     await clock.advance(0);
     const calls = runner.calls.length;
-    lane.lose(id, "gold-2");
+    await lane.lose(id, "gold-2");
     await clock.advance(10_000);
     expect([isGone(id), runner.calls.length]).toEqual([false, calls]);
     refuse = false;
@@ -557,7 +606,7 @@ describe("a job of another host", () => {
     runner.onSubmit = () => done;
     const id = accept(1);
     await clock.advance(0);
-    lane.lose(id, "gold-2");
+    await lane.lose(id, "gold-2");
     expect(job(id).state).toBe("done");
   });
 });

@@ -631,45 +631,11 @@ test("the oldest is handed over first, also after a start, and no more at once t
   expect(after.runner.most).toEqual({ submit: 3, look: 2 });
 });
 
-test("one write a turn of the loop, each followed by twice its time of rest, however many calls come back at once", async () => {
-  // The disk takes 5 ms for each write: time passes within the call, and with it only.
-  const writes: { readonly from: number; readonly to: number }[] = [];
+/** The disk takes 5 ms for each write and each transaction: time passes within the call, and with it only. */
+function slowDisk() {
   const slow = virtualClock();
   let spentMs = 0;
-  const clock = { ...slow, now: () => slow.now() + spentMs };
-  const store = own(jobPlace()).open();
-  const runner = scriptedRunner(clock.now);
-  const write = <T>(work: () => T): T => {
-    const from = clock.now();
-    spentMs += 5;
-    writes.push({ from, to: clock.now() });
-    return work();
-  };
-  const lane = createLane({
-    store: { ...store, move: (...move) => write(() => store.move(...move)) },
-    runner,
-    clock,
-    random: seededRandom(7),
-  });
-  const answers: ((outcome: Submitted) => void)[] = [];
-  runner.onSubmit = () => new Promise((resolve) => answers.push(resolve));
-  for (let at = 0; at < 8; at += 1) {
-    const { outputKey: _, ...job } = newJob(at, { acceptedAtMs: clock.wallMs() });
-    void lane.accept(job);
-  }
-  await slow.advance(1000);
-  expect(answers).toHaveLength(8);
-  for (const answer of answers) answer(done);
-  await slow.advance(1000);
-  expect(store.counts().done).toBe(8);
-  expect(writes).toHaveLength(16);
-  for (const [index, { from }] of writes.slice(1).entries())
-    expect(from - (writes[index]?.to ?? 0)).toBeGreaterThanOrEqual(10);
-});
-
-test("a crowd of orders, then of cancels, is few transactions with a rest after each, and hand-overs go on between", async () => {
-  const slow = virtualClock();
-  let spentMs = 0;
+  let isTogether = false;
   const clock = { ...slow, now: () => slow.now() + spentMs };
   const store = own(jobPlace()).open();
   const runner = scriptedRunner(clock.now);
@@ -681,21 +647,76 @@ test("a crowd of orders, then of cancels, is few transactions with a rest after 
     writes.push({ what, from, to: clock.now() });
     return answer;
   };
-  const lane = createLane({
-    store: {
-      ...store,
-      together: (work) => write("together", () => store.together(work)),
-      move: (...move) => write("move", () => store.move(...move)),
-    },
-    runner,
-    clock,
-    random: seededRandom(7),
-  });
+  const start = () =>
+    createLane({
+      store: {
+        ...store,
+        together: (work) => {
+          isTogether = true;
+          const done = write("together", () => store.together(work));
+          isTogether = false;
+          return done;
+        },
+        move: (...move) => write("move", () => store.move(...move)),
+        forget: (id) => (isTogether ? store.forget(id) : write("forget", () => store.forget(id))),
+      },
+      runner,
+      clock,
+      random: seededRandom(7),
+    });
+  const fresh = (at: number) => {
+    const { outputKey: _, ...job } = newJob(at, { acceptedAtMs: clock.wallMs() });
+    return job;
+  };
+  return { slow, clock, store, runner, writes, start, fresh };
+}
+
+const expectRests = (writes: ReturnType<typeof slowDisk>["writes"]) => {
+  for (const [index, { from }] of writes.slice(1).entries())
+    expect(from - (writes[index]?.to ?? 0)).toBeGreaterThanOrEqual(10);
+};
+
+test("one write a turn of the loop, each followed by twice its time of rest, however many calls come back at once", async () => {
+  const { slow, store, runner, writes, start, fresh } = slowDisk();
+  const lane = start();
+  const answers: ((outcome: Submitted) => void)[] = [];
+  runner.onSubmit = () => new Promise((resolve) => answers.push(resolve));
+  const orders = Array.from({ length: 8 }, (_, at) => lane.accept(fresh(at)));
+  await slow.advance(1000);
+  await Promise.all(orders);
+  expect(answers).toHaveLength(8);
+  writes.length = 0;
+  for (const answer of answers) answer(done);
+  await slow.advance(1000);
+  expect(store.counts().done).toBe(8);
+  expect(writes).toHaveLength(8);
+  expectRests(writes);
+});
+
+test("a thousand jobs whose ttl was over while the program was down expire one by one, with a rest after each, and an order is taken between", async () => {
+  const { slow, clock, store, runner, writes, start, fresh } = slowDisk();
+  const acceptedAtMs = clock.wallMs() - 7_200_000;
+  for (let at = 0; at < 999; at += 1) store.accept(newJob(at, { acceptedAtMs }));
+  const lane = start();
+  await slow.advance(100);
+  const order = lane.accept(fresh(1000));
+  await slow.advance(100);
+  expect((await order).kind).toBe("stored");
+  expect(runner.calls.map(({ id }) => id)).toEqual([newJob(1000).id]);
+  expect(store.counts().expired).toBeLessThan(50);
+  await slow.advance(20_000);
+  expect(store.counts()).toMatchObject({ accepted: 0, expired: 999 });
+
+  // The order's hand-over, and its return, are in turns in which another job expires.
+  const held = writes.filter(({ from }, index) => from - (writes[index - 1]?.to ?? 0) < 10);
+  expect(held.length).toBeLessThan(3);
+});
+
+test("a crowd of orders, then of cancels, is few transactions with a rest after each, and hand-overs go on between", async () => {
+  const { slow, runner, writes, start, fresh } = slowDisk();
+  const lane = start();
   runner.onSubmit = () => new Promise(() => {});
-  const orders = Array.from({ length: 200 }, (_, at) => {
-    const { outputKey: _place, ...job } = newJob(at, { acceptedAtMs: clock.wallMs() });
-    return lane.accept(job);
-  });
+  const orders = Array.from({ length: 200 }, (_, at) => lane.accept(fresh(at)));
   await slow.advance(1000);
   for (const order of orders) expect((await order).kind).toBe("stored");
   const orderWrites = writes.splice(0);
@@ -707,9 +728,23 @@ test("a crowd of orders, then of cancels, is few transactions with a rest after 
   expect(lane.unfinished()).toEqual([]);
   const cancelWrites = writes.splice(0);
   expect(cancelWrites.filter(({ what }) => what === "together").length).toBeLessThan(10);
-  for (const all of [orderWrites, cancelWrites])
-    for (const [index, { from }] of all.slice(1).entries())
-      expect(from - (all[index]?.to ?? 0)).toBeGreaterThanOrEqual(10);
+  for (const all of [orderWrites, cancelWrites]) expectRests(all);
+});
+
+test("a crowd of jobs that another host has is forgotten in few transactions, with a rest after each", async () => {
+  const { slow, store, writes, start, fresh, runner } = slowDisk();
+  runner.busy = 1000;
+  const lane = start();
+  const orders = Array.from({ length: 200 }, (_, at) => lane.accept(fresh(at)));
+  await slow.advance(1000);
+  await Promise.all(orders);
+  writes.length = 0;
+  const lost = lane.unfinished().map((id) => lane.lose(id, "gold-2"));
+  await slow.advance(1000);
+  expect(new Set(await Promise.all(lost))).toEqual(new Set([true]));
+  expect([lane.unfinished(), store.counts().accepted]).toEqual([[], 0]);
+  expect(writes.length).toBeLessThan(10);
+  expectRests(writes);
 });
 
 test("a disk that refuses to keep a result: the job is looked at again until it does, and ends once", async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createRests } from "../../src/jobs/rests.ts";
 import type { JobStore } from "../../src/jobs/store.ts";
 import { startSweep, sweepRule } from "../../src/jobs/sweep.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -26,7 +27,7 @@ test("what ended longer ago than retentionMs is forgotten, a little at a time, u
       return answer;
     },
   };
-  const stop = startSweep({ store: watched, clock, retentionMs, tell: () => {} });
+  const stop = startSweep({ store: watched, rests: createRests(clock), clock, retentionMs, tell: () => {} });
   await clock.advance(retentionMs - 1);
   expect(store.counts().cancelled).toBe(many);
   await clock.advance(sweepRule.everyMs + 10 * sweepRule.againMs);
@@ -42,8 +43,49 @@ test("a disk that refuses is told of, and the sweep comes again", async () => {
   const trouble = { kind: "disk-full", message: "The disk is full." } as const;
   const told: unknown[] = [];
   const store = { sweep: () => ({ kind: "unavailable", trouble }) as const };
-  const stop = startSweep({ store, clock, retentionMs, tell: (event) => told.push(event) });
+  const stop = startSweep({
+    store,
+    rests: createRests(clock),
+    clock,
+    retentionMs,
+    tell: (event) => told.push(event),
+  });
   await clock.advance(2 * sweepRule.everyMs);
   expect(told).toEqual(Array(3).fill({ kind: "trouble", trouble }));
   stop();
+});
+
+test("a sweep waits until the lane's rest is over, and is followed by one", async () => {
+  const slow = virtualClock();
+  let spentMs = 0;
+  const clock = { ...slow, now: () => slow.now() + spentMs };
+  const rests = createRests(clock);
+  const at: number[] = [];
+  const spend = (ms: number): void => {
+    at.push(slow.now() - startedAt);
+    spentMs += ms;
+  };
+  const startedAt = slow.now();
+  const sweep = () => {
+    spend(5);
+    return { kind: "found", value: 0 } as const;
+  };
+  rests.attempt(() => spend(20));
+  const stop = startSweep({ store: { sweep }, rests, clock, retentionMs, tell: () => {} });
+  rests.line(() => spend(0));
+  await slow.advance(1000);
+  expect(at).toEqual([0, 40, 50]);
+  stop();
+});
+
+test("a sweep that waits for its turn when it is stopped does not get it", async () => {
+  const clock = virtualClock();
+  let asked = 0;
+  const sweep = () => {
+    asked += 1;
+    return { kind: "found", value: 0 } as const;
+  };
+  startSweep({ store: { sweep }, rests: createRests(clock), clock, retentionMs, tell: () => {} })();
+  await clock.advance(sweepRule.everyMs);
+  expect([asked, clock.pending()]).toEqual([0, 0]);
 });

@@ -187,6 +187,24 @@ test("work that throws rejects, takes nothing with it that was told, and does no
   expect((await after).kind).toBe("stored");
 });
 
+test("whoever breaks over what is on the disk hears of it alone", async () => {
+  const { accept, together, store, clock } = scene();
+  const before = accept(1);
+  const broken = together.write(
+    0,
+    () => store.accept(newJob(2)),
+    () => {
+      throw new Error("boom");
+    },
+  );
+  const after = accept(3);
+  broken.catch(() => {});
+  await clock.advance(1000);
+  expect([(await before).kind, (await after).kind]).toEqual(["stored", "stored"]);
+  await expect(broken).rejects.toThrow("boom");
+  expect(store.counts().accepted).toBe(3);
+});
+
 test("a stop writes what waits, and what comes after it at once", async () => {
   const { accept, together, store, clock } = scene({ rule: { manyMost: 2 } });
   const answers = [1, 2, 3, 4, 5].map((at) => accept(at));
