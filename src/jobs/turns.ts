@@ -151,7 +151,7 @@ export function createTurns(parts: TurnsParts): Turns {
       return await ask();
     } catch (error) {
       broke(entry, error);
-      return { kind: "again", about: "job", afterMs: rule.capMs, why: "the runner broke" };
+      return { kind: "again", about: "job", afterMs: rule.capMs, why: "asking about it broke" };
     }
   }
 
