@@ -8,6 +8,13 @@ export interface Leaving {
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
+/** Calls `leave` when somebody leaves, at once where he has left; the returned function forgets it. */
+export function whenLeft(leaving: Leaving, leave: () => void): () => void {
+  leaving.addEventListener("abort", leave);
+  if (leaving.aborted) leave();
+  return () => leaving.removeEventListener("abort", leave);
+}
+
 export class Departure implements Leaving {
   aborted = false;
   #listeners: (() => void)[] | undefined;

@@ -2,6 +2,7 @@
 
 import type { Clock } from "./clock.ts";
 import type { Leaving } from "./departure.ts";
+import { whenLeft } from "./departure.ts";
 
 /** Answers what `work` answers to the cut; nobody else waits for it. `outer` undefined: nobody but the limit cuts. */
 export async function inTime<Answer>(
@@ -12,13 +13,12 @@ export async function inTime<Answer>(
 ): Promise<Answer> {
   const inner = new AbortController();
   const cut = (): void => inner.abort();
-  if (outer?.aborted) cut();
-  outer?.addEventListener("abort", cut);
+  const forget = outer && whenLeft(outer, cut);
   const stopTimer = clock.after(limitMs, cut);
   try {
     return await work(inner.signal);
   } finally {
     stopTimer();
-    outer?.removeEventListener("abort", cut);
+    forget?.();
   }
 }

@@ -100,8 +100,8 @@ export async function inLane(
     const asked = { callerLeft, leftMs: deadline - clock.now() };
     const reached = await orderAround(ordered, order, asked, door);
     const code = refusalIn(reached);
-    const headers = code === undefined ? { ...headersHere, ...applied } : headersHere;
-    return { response: orderedResponse(reached, ordered.id, headers), code };
+    const told = code === undefined ? { ...headersHere, ...applied } : headersHere;
+    return { response: orderedResponse(reached, ordered.id, told), code };
   }
   const cache = ordered.kind === "known-result" ? "hit" : reuse === undefined ? "off" : "miss";
   const told = { ...headersHere, "x-tierline-cache": cache };

@@ -11,7 +11,7 @@ import { pageMost } from "../jobs/store.ts";
 import type { Door, JobCalls } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
 import { readAnswer } from "./job-elsewhere.ts";
-import { mustBe, shownJob } from "./job-shape.ts";
+import { jobsPath, mustBe, shownJob } from "./job-shape.ts";
 
 const listRule = {
   pageUsual: 20,
@@ -87,7 +87,7 @@ async function pageOf(
   const answer = await members.ask({
     member,
     method: "GET",
-    path: `/v1/jobs?${query}`,
+    path: `${jobsPath}?${query}`,
     caller,
     leftMs: listRule.askMs,
     signal: callerLeft,

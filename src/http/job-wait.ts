@@ -2,7 +2,7 @@
 // stand, so that he asks on at another host.
 
 import type { Leaving } from "../base/departure.ts";
-import { Departure } from "../base/departure.ts";
+import { Departure, whenLeft } from "../base/departure.ts";
 import { pause } from "../base/pause.ts";
 import type { FoundJob } from "../jobs/desk.ts";
 import { isEnd } from "../jobs/job.ts";
@@ -35,9 +35,8 @@ export async function waitFor(
   const waitOver = new Departure();
   const endWait = (): void => waitOver.abort();
   const leftMs = (): number => (waitOver.aborted ? 0 : Math.max(0, end - clock.now()));
-  callerLeft.addEventListener("abort", endWait);
-  if (callerLeft.aborted) endWait();
-  const forget = lifecycle.onDrain(endWait);
+  const forgetCaller = whenLeft(callerLeft, endWait);
+  const forgetDrain = lifecycle.onDrain(endWait);
   try {
     for (;;) {
       const isWaiting = leftMs() > 0;
@@ -57,8 +56,8 @@ export async function waitFor(
       await pause(clock, Math.min(leftMs(), elsewhereRule.lookAgainMs), waitOver);
     }
   } finally {
-    callerLeft.removeEventListener("abort", endWait);
-    forget();
+    forgetCaller();
+    forgetDrain();
   }
 }
 

@@ -3,7 +3,7 @@
 
 import type { Hono } from "hono";
 import type { Leaving } from "../base/departure.ts";
-import { Departure } from "../base/departure.ts";
+import { Departure, whenLeft } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
 import { reuseOf } from "../dispatch/reuse.ts";
 import type { Elsewhere, FoundJob, JobOrder } from "../jobs/desk.ts";
@@ -208,8 +208,7 @@ async function whileHere(
   const leaving = new Departure();
   let cut = false;
   const leave = (): void => leaving.abort();
-  raw.signal.addEventListener("abort", leave);
-  if (raw.signal.aborted) leave();
+  const forget = whenLeft(raw.signal, leave);
   const end = lifecycle.begin(() => {
     cut = true;
     leave();
@@ -217,7 +216,7 @@ async function whileHere(
   try {
     return await act(leaving, () => cut);
   } finally {
-    raw.signal.removeEventListener("abort", leave);
+    forget();
     end();
   }
 }

@@ -4,6 +4,7 @@
 import type { Clock, Instant } from "../base/clock.ts";
 import { hash32, mix32 } from "../base/hash32.ts";
 import { inTime } from "../base/in-time.ts";
+import { pause } from "../base/pause.ts";
 import { someAtOnce } from "../base/some-at-once.ts";
 import type { AdoptionEvent } from "./adoption-event.ts";
 import { newestFirst, timeText, ulidOf } from "./job-id.ts";
@@ -173,15 +174,10 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
     if (held.isCut) tell({ kind: "list-cut", member: host.member });
     host.adopters = adoptersNow();
     for (const [index, id] of held.ids.entries()) {
-      if (index % goneHostsRule.idsAtOnce === 0) await pause();
+      if (index % goneHostsRule.idsAtOnce === 0) await pause(clock, 0);
       want(id, host, host.adopters);
     }
   }
-
-  const pause = (): Promise<void> =>
-    new Promise((resolve) => {
-      clock.after(0, resolve);
-    });
 
   /** This host, and whoever else can take jobs. */
   function adoptersNow(): ReadonlySet<string> {

@@ -7,7 +7,7 @@ import type { DeskRefusal } from "./desk-refusal.ts";
 import { notFound, storeRefusal } from "./desk-refusal.ts";
 import { readJobId } from "./job-id.ts";
 import type { LaneDeskParts } from "./lane-desk.ts";
-import { seekIn } from "./seek.ts";
+import { seekOf } from "./seek.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** `member`: this host. */
@@ -48,10 +48,7 @@ export function createClosedDesk(
     models,
     requestBytesMost: parts.requestBytesMost,
     takes: takesOf(models),
-    ...(keeping !== undefined && {
-      seek: (id: string, caller: string | undefined, signal: AbortSignal) =>
-        seekIn(keeping, clock, id, caller, signal),
-    }),
+    ...seekOf(keeping, clock),
   };
 }
 

@@ -15,7 +15,7 @@ import type { Lane } from "./lane.ts";
 import type { OrderParts } from "./orders.ts";
 import { createOrders } from "./orders.ts";
 import type { JobRunner } from "./runner.ts";
-import { seekIn } from "./seek.ts";
+import { seekIn, seekOf } from "./seek.ts";
 import type { JobStore } from "./store.ts";
 import type { Trouble } from "./trouble.ts";
 
@@ -134,10 +134,7 @@ export function createLaneDesk(parts: LaneDeskParts): LaneDesk {
       }
     },
 
-    ...(keeping !== undefined && {
-      seek: (id: string, caller: string | undefined, signal: AbortSignal) =>
-        seekIn(keeping, clock, id, caller, signal),
-    }),
+    ...seekOf(keeping, clock),
 
     kept,
   };

@@ -3,7 +3,7 @@
 
 import { asBuffer } from "../base/as-buffer.ts";
 import type { Clock } from "../base/clock.ts";
-import { Departure } from "../base/departure.ts";
+import { Departure, whenLeft } from "../base/departure.ts";
 import { isRecord } from "../base/is-record.ts";
 import { parseJson } from "../base/parse-json.ts";
 import type { Answer, Dispatch, Dispatched } from "../dispatch/dispatch.ts";
@@ -19,7 +19,6 @@ import { createFailureCounts } from "./failure-counts.ts";
 import type { JobToDo } from "./job.ts";
 import { pathOf } from "./job.ts";
 import { jobTraceparent } from "./job-id.ts";
-import { keyOf, membersOf, objectOf } from "./json-members.ts";
 import type { Guest, PlayersFirst } from "./players-first.ts";
 import type { Again, Ended, HandedJob, JobRunner, Submitted } from "./runner.ts";
 import { failed } from "./runner.ts";
@@ -129,8 +128,7 @@ export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock
     async submit(job, signal, began) {
       const departure = new Departure();
       const leave = (): void => departure.abort();
-      signal.addEventListener("abort", leave);
-      if (signal.aborted) leave();
+      const forget = whenLeft(signal, leave);
       const run = playersFirst.enter(leave);
       try {
         const request = requestFor(job, policy(), clock, (endpoint) => {
@@ -143,7 +141,7 @@ export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock
         return outcome;
       } finally {
         run.over();
-        signal.removeEventListener("abort", leave);
+        forget();
       }
     },
 
@@ -165,9 +163,7 @@ async function wholeBody({ body }: Answer, departure: Departure): Promise<Uint8A
   const parts: Uint8Array[] = [];
   let bytes = 0;
   // Dispatch has let go of what is relayed.
-  const leave = (): void => body.cancel("caller");
-  departure.addEventListener("abort", leave);
-  if (departure.aborted) leave();
+  const forget = whenLeft(departure, () => body.cancel("caller"));
   try {
     for (let part = await body.next(); part !== null; part = await body.next()) {
       parts.push(part);
@@ -181,7 +177,7 @@ async function wholeBody({ body }: Answer, departure: Departure): Promise<Uint8A
     if (error instanceof BrokenAnswer) return undefined;
     throw error;
   } finally {
-    departure.removeEventListener("abort", leave);
+    forget();
   }
   return Buffer.concat(parts);
 }
@@ -193,7 +189,8 @@ function requestFor(
   clock: Clock,
   taken: (endpoint: EndpointState) => void,
 ): InferenceRequest {
-  const body = withoutPriority(unstreamed(job.request));
+  // A job has the lowest priority, whatever its request asks for.
+  const body = unstreamed(job.request, ["priority"]);
   const given = readObject(body)["model"];
   const modelName = typeof given === "string" ? given : undefined;
   const asked = resolveAsked(policy, "interactive", modelName === "" ? undefined : modelName);
@@ -224,10 +221,6 @@ function requestFor(
     taken,
   };
 }
-
-/** A job has the lowest priority, whatever its request asks for. */
-const withoutPriority = (body: Uint8Array): Uint8Array =>
-  objectOf(membersOf(asBuffer(body)).filter((member) => keyOf(member) !== "priority"));
 
 /** The door has seen that it is one. */
 function readObject(body: Uint8Array): Readonly<Record<string, unknown>> {

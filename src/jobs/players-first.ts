@@ -3,7 +3,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
-import { Departure } from "../base/departure.ts";
+import { Departure, whenLeft } from "../base/departure.ts";
 import type { Random } from "../base/random.ts";
 import type { Dispatch, Dispatched } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
@@ -115,8 +115,7 @@ export function createPlayersFirst({ fleet, clock, random }: PlayersFirstParts):
   ): Promise<Dispatched> => {
     const departure = new Departure();
     const leave = (): void => departure.abort();
-    callerLeft.addEventListener("abort", leave);
-    if (callerLeft.aborted) leave();
+    const forget = whenLeft(callerLeft, leave);
     const guest = enter(leave);
     const taken = (endpoint: EndpointState): void => {
       guest.at = endpoint;
@@ -126,7 +125,7 @@ export function createPlayersFirst({ fleet, clock, random }: PlayersFirstParts):
       return dispatched.kind === "gone" && guest.sentAway ? sentAway(dispatched, random) : dispatched;
     } finally {
       guest.over();
-      callerLeft.removeEventListener("abort", leave);
+      forget();
     }
   };
 

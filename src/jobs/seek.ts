@@ -3,7 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import { inTime } from "../base/in-time.ts";
-import type { FoundJob } from "./desk.ts";
+import type { FoundJob, JobDesk } from "./desk.ts";
 import { deskRule } from "./desk.ts";
 import type { JobKeeping } from "./keeping.ts";
 
@@ -20,3 +20,9 @@ export async function seekIn(
   );
   return sought.kind === "held" ? { ...sought, kind: "elsewhere", id } : sought;
 }
+
+/** What a desk has of it: nothing where S3 knows of no jobs. */
+export const seekOf = (keeping: JobKeeping | undefined, clock: Clock): Pick<JobDesk, "seek"> =>
+  keeping === undefined
+    ? {}
+    : { seek: (id, caller, callerLeft) => seekIn(keeping, clock, id, caller, callerLeft) };
