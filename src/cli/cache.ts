@@ -5,7 +5,7 @@ import { cacheNames } from "../base/cache-control.ts";
 import { askAndPrint } from "./ask-router.ts";
 import { cleared, clearedText, figures, figuresTable, page, pageTable } from "./cache-answers.ts";
 import type { Command, Given, Io, Option } from "./command.ts";
-import { exit, jsonOption } from "./command.ts";
+import { exit, jsonOption, queryOf } from "./command.ts";
 import { routerOptions } from "./router.ts";
 
 const cacheOption: Option = { value: "NAME", about: cacheNames.join(" or ") };
@@ -106,11 +106,7 @@ export const cacheEntries: Command = {
   async run(given, io) {
     const cache = cacheNamed(given, io);
     if (!cache.ok) return exit.meaning;
-    const query = new URLSearchParams();
-    for (const name of ["cache", "limit", "after", "prefix"]) {
-      const value = given.text(name);
-      if (value !== undefined) query.set(name, value);
-    }
+    const query = queryOf(given, { cache: "cache", limit: "limit", after: "after", prefix: "prefix" });
     const question = { method: "GET" as const, path: `/api/cache/entries?${query}`, answer: page };
     return askAndPrint(given, io, question, pageTable);
   },

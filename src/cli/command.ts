@@ -43,6 +43,16 @@ export interface Given {
   has(option: string): boolean;
 }
 
+/** The query of a call to the router: those of the options that were given, each as the router calls it. */
+export function queryOf(given: Given, options: Readonly<Record<string, string>>): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [option, name] of Object.entries(options)) {
+    const value = given.text(option);
+    if (value !== undefined) query.set(name, value);
+  }
+  return query;
+}
+
 /** A terminal that somebody looks at and types into. */
 export interface Screen {
   size(): { readonly columns: number; readonly rows: number };

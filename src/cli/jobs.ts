@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { jobStatuses } from "../jobs/job.ts";
 import { askAndPrint } from "./ask-router.ts";
 import type { Command, Given, Io } from "./command.ts";
-import { exit, jsonOption } from "./command.ts";
+import { exit, jsonOption, queryOf } from "./command.ts";
 import { jobAnswer, jobsAnswer, jobsTable, jobText, retried } from "./job-answers.ts";
 import { routerOptions } from "./router.ts";
 import { plainText } from "./table.ts";
@@ -22,16 +22,7 @@ export const jobsList: Command = {
   },
   example: "jobs list --status failed",
   async run(given, io) {
-    const query = new URLSearchParams();
-    for (const [option, name] of [
-      ["status", "status"],
-      ["caller", "owner"],
-      ["limit", "limit"],
-      ["after", "after"],
-    ] as const) {
-      const value = given.text(option);
-      if (value !== undefined) query.set(name, value);
-    }
+    const query = queryOf(given, { status: "status", caller: "owner", limit: "limit", after: "after" });
     const question = { method: "GET" as const, path: `/api/jobs?${query}`, answer: jobsAnswer };
     return askAndPrint(given, io, question, jobsTable(io.clock.wallMs()));
   },
