@@ -13,7 +13,7 @@ import { createAdoption } from "./jobs/adoption.ts";
 import type { JobDesk } from "./jobs/desk.ts";
 import { createClosedDesk } from "./jobs/idle-desk.ts";
 import { statusOf } from "./jobs/job.ts";
-import { jobFigures } from "./jobs/job-figures.ts";
+import { jobFigures, jobsByStatus, oldestSeconds } from "./jobs/job-figures.ts";
 import { createJobIds } from "./jobs/job-id.ts";
 import type { Lane, LaneEvent } from "./jobs/lane.ts";
 import { createLane } from "./jobs/lane.ts";
@@ -117,10 +117,11 @@ export function createJobLane(parts: JobLaneParts): JobLane {
 function closedLane(
   trouble: Trouble,
   deskParts: Omit<LaneDeskParts, "store" | "lane">,
-  { registry, clock }: JobLaneParts,
+  { registry }: JobLaneParts,
 ): Opened {
   registerJobGauges(registry, {
-    figures: () => jobFigures(undefined, clock),
+    byStatus: () => jobsByStatus(undefined),
+    oldestSeconds: () => 0,
     storeAvailable: () => false,
     counts: () => ({ recovered: 0, refusals: 0 }),
   });
@@ -150,7 +151,8 @@ function openLane(
   /** Undefined: no job goes from host to host. */
   const moved = keeping && { adopted: 0, lost: 0 };
   const ends = registerJobGauges(registry, {
-    figures: () => jobFigures(store, clock),
+    byStatus: () => jobsByStatus(store),
+    oldestSeconds: () => oldestSeconds(store, clock),
     storeAvailable: () => trouble() === undefined,
     counts: () => ({ ...lane.figures(), yields: yields(), ...moved }),
   });

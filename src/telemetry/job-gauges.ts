@@ -4,10 +4,8 @@ import { observe } from "../base/histogram.ts";
 import type { Registry } from "./registry.ts";
 
 export interface JobsSource {
-  figures(): {
-    readonly byStatus: Readonly<Record<string, number>> & { readonly queued: number };
-    readonly oldestSeconds: number;
-  };
+  byStatus(): Readonly<Record<string, number>> & { readonly queued: number };
+  oldestSeconds(): number;
   storeAvailable(): boolean;
   /** Since the start. Undefined: it cannot happen with this configuration, and there is no such series. */
   counts(): {
@@ -31,13 +29,13 @@ const rows: readonly Row[] = [
     name: "tierline_jobs_backlog",
     help: "Jobs that wait to be handed over. What to scale by where they are done on this fleet.",
     type: "gauge",
-    read: (jobs) => jobs.figures().byStatus.queued,
+    read: (jobs) => jobs.byStatus().queued,
   },
   {
     name: "tierline_jobs_oldest_seconds",
     help: "Since the oldest job that has not ended was accepted; 0 where there is none.",
     type: "gauge",
-    read: (jobs) => jobs.figures().oldestSeconds,
+    read: (jobs) => jobs.oldestSeconds(),
   },
   {
     name: "tierline_jobs_store_available",
@@ -89,7 +87,7 @@ export interface JobEnds {
 
 export function registerJobGauges(registry: Registry, jobs: JobsSource): JobEnds {
   registry.gauge("tierline_jobs", "Jobs in the job file.", ["status"], (set) => {
-    for (const [status, count] of Object.entries(jobs.figures().byStatus)) set(count, status);
+    for (const [status, count] of Object.entries(jobs.byStatus())) set(count, status);
   });
   for (const row of rows) {
     const collect = (set: (value: number) => void): void => {

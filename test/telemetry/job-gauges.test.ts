@@ -4,11 +4,11 @@ import { expect, test } from "bun:test";
 import { registerJobGauges } from "../../src/telemetry/job-gauges.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
 
-const figures = () => ({ byStatus: { queued: 3, running: 2, failed: 1 }, oldestSeconds: 61 });
+const figures = { byStatus: () => ({ queued: 3, running: 2, failed: 1 }), oldestSeconds: () => 61 };
 
 function exposed(counts: Parameters<typeof registerJobGauges>[1]["counts"], available = true) {
   const registry = createRegistry();
-  const ends = registerJobGauges(registry, { figures, counts, storeAvailable: () => available });
+  const ends = registerJobGauges(registry, { ...figures, counts, storeAvailable: () => available });
   return { ends, lines: () => registry.expose().split("\n") };
 }
 
