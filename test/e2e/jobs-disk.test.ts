@@ -9,6 +9,7 @@ import type { Bronze, JobAnswer } from "../support/bronze.ts";
 import { folder, startBronze, tale } from "../support/bronze.ts";
 import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { measured } from "../support/measured.ts";
 import { needsRight, needsTool } from "../support/needs-tool.ts";
 import { openAiErrorOf, readOpenAiError } from "../support/openai-error.ts";
 import { engineToml } from "../support/tierline.ts";
@@ -22,9 +23,12 @@ const silver = async (): Promise<string> => {
   return engineToml("silver", engine.url);
 };
 
+/** Chats that are asked while a disk is in trouble. */
+const players = 10;
+
 /** A chat is answered, and so is one that has just been tried as a job. */
 async function expectPlayersServed({ router }: Pick<Bronze, "router">): Promise<void> {
-  for (let n = 0; n < 10; n += 1) {
+  for (let n = 0; n < players; n += 1) {
     const answer = await chat(router.url, { model: "silver", messages, max_tokens: 2 });
     expect(answer.status).toBe(200);
     await answer.text();
@@ -83,7 +87,7 @@ const mayMount = (): string | undefined => {
 };
 
 describe.skipIf(!needsRight(mayMount()))("a disk", () => {
-  test("that is full has new jobs refused until there is room, and those of before are kept and end", async () => {
+  test("that is full has new jobs refused until there is room, and those of before are kept and end (fault 37)", async () => {
     const stage = await onSmallDisk();
     const { aws, jobs } = stage;
     aws.fault({ kind: "late-output", delayMs: 1500 });
@@ -110,9 +114,10 @@ describe.skipIf(!needsRight(mayMount()))("a disk", () => {
     const next = await jobs.placed();
     for (const each of [id, next]) expect((await jobs.get(each, 25)).job["status"]).toBe("succeeded");
     expect(await stage.router.metric("tierline_jobs_store_available")).toBe(1);
+    measured(37, `full: orders 503 with the reason, 0 of ${players} chats failed, 0 jobs lost`);
   });
 
-  test("that lets the job file only be read has all jobs refused from the start, and the router starts all the same", async () => {
+  test("that lets the job file only be read has all jobs refused from the start, and the router starts all the same (fault 37)", async () => {
     const first = await startBronze(ends, { config: await silver() });
     const id = await first.jobs.placed();
     const shown = await first.jobs.get(id, 20);
@@ -131,11 +136,12 @@ describe.skipIf(!needsRight(mayMount()))("a disk", () => {
     await closed.router.stop();
     const next = await first.again();
     expect((await next.jobs.get(id)).text).toBe(shown.text);
+    measured(37, `read-only: the same, and it starts; 0 of ${players} chats failed`);
   });
 });
 
 test.skipIf(!needsTool("prlimit"))(
-  "a disk that breaks has new jobs refused and the old ones shown, and they end when it can be written again",
+  "a disk that breaks has new jobs refused and the old ones shown, and they end when it can be written again (fault 37)",
   async () => {
     const stage = await startBronze(ends, {
       config: await silver(),
@@ -158,11 +164,12 @@ test.skipIf(!needsTool("prlimit"))(
     expect((await jobs.get(id, 25)).job["status"]).toBe("succeeded");
     await jobs.placed();
     expect(await router.metric("tierline_jobs_store_available")).toBe(1);
+    measured(37, `EIO: the same; 0 of ${players} chats failed, 0 jobs lost`);
   },
 );
 
 describe("a job file", () => {
-  test("that is damaged is set aside at the next start, which says so and takes new jobs", async () => {
+  test("that is damaged is set aside at the next start, which says so and takes new jobs (fault 38)", async () => {
     const stage = await startBronze(ends, { config: await silver() });
     const id = await stage.jobs.placed();
     await stage.jobs.get(id, 20);
@@ -177,5 +184,6 @@ describe("a job file", () => {
     expect([gone.status, readOpenAiError(gone.text).code]).toEqual([404, "job_not_found"]);
     expect((await next.jobs.get(await next.jobs.placed(), 20)).job["status"]).toBe("succeeded");
     await expectPlayersServed(next);
+    measured(38, `set aside, and the next order succeeded; 0 of ${players} chats failed`);
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { errorOf, saidBack, startBronze, tale } from "../support/bronze.ts";
 import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { measured } from "../support/measured.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import { binary, startTierline } from "../support/tierline.ts";
 
@@ -111,7 +112,7 @@ describe("an order", () => {
 });
 
 describe("a job", () => {
-  test("stays `running` while the endpoint sleeps at zero instances, and ends when it has woken", async () => {
+  test("stays `running` while the endpoint sleeps at zero instances, and ends when it has woken (fault 40)", async () => {
     const { jobs, router } = await startBronze(ends, { aws: { instances: 0, scaleUpMs: 2500 } });
     const health = async (): Promise<string> => (await fetch(`${router.url}/health`)).text();
     await until("its endpoint is known", async () => (await health()).includes('"endpoint"'));
@@ -124,6 +125,7 @@ describe("a job", () => {
     expect(performance.now() - began).toBeGreaterThan(900);
     const { job } = await jobs.get(id, 20);
     expect(job["status"]).toBe("succeeded");
+    measured(40, "`running` and no result at zero instances, 200 to who waits; done when it has woken");
   });
 
   test("is cancelled at once, its result is never shown, and what has ended cannot be cancelled", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { measured } from "../support/measured.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
@@ -19,7 +20,7 @@ const stream = (tokens: number) => ({ model: "gold", messages, stream: true, max
 const patient = { headers: { "x-tierline-deadline-ms": "60000" } };
 
 describe("drain", () => {
-  test("on SIGTERM readiness is 503 at once, new requests are refused, the running stream finishes, exit 0", async () => {
+  test("on SIGTERM readiness is 503 at once, new requests are refused, the running stream finishes, exit 0 (fault 46)", async () => {
     const { router } = await slowGold();
     const running = await chat(router.url, stream(40), patient);
     router.signal("SIGTERM");
@@ -33,6 +34,7 @@ describe("drain", () => {
     expect(clean).toBe(true);
     expect(text).toEndWith("data: [DONE]\n\n");
     expect(await router.exited).toBe(0);
+    measured(46, "SIGTERM: the running stream came whole, exit 0");
   });
 
   test("the last whole answers are not cut by the end of the process", async () => {
@@ -49,7 +51,7 @@ describe("drain", () => {
     expect(await router.exited).toBe(0);
   });
 
-  test("what is not done by the deadline is cut with an error event, exit 1", async () => {
+  test("what is not done by the deadline is cut with an error event, exit 1 (fault 46)", async () => {
     const { router } = await slowGold("[drain]\ndeadline_ms = 300\n");
     const running = await chat(router.url, stream(1000), patient);
     const began = performance.now();
@@ -59,10 +61,15 @@ describe("drain", () => {
     expect(text).not.toContain("[DONE]");
     expect(text).toContain('"code":"draining"');
     expect(await router.exited).toBe(1);
-    expect(performance.now() - began).toBeLessThan(3000);
+    const tookMs = performance.now() - began;
+    expect(tookMs).toBeLessThan(3000);
+    measured(
+      46,
+      `past a deadline of 300 ms: error event, no clean end, exit 1 after ${Math.round(tookMs)} ms`,
+    );
   });
 
-  test("a second signal ends at once, exit 1", async () => {
+  test("a second signal ends at once, exit 1 (fault 46)", async () => {
     const { router } = await slowGold();
     const running = await chat(router.url, stream(1000), patient);
     router.signal("SIGTERM");
@@ -70,8 +77,10 @@ describe("drain", () => {
     const began = performance.now();
     router.signal("SIGINT");
     expect(await router.exited).toBe(1);
-    expect(performance.now() - began).toBeLessThan(1000);
+    const tookMs = performance.now() - began;
+    expect(tookMs).toBeLessThan(1000);
     expect((await readAll(running)).clean).toBe(false);
+    measured(46, `a second signal: exit 1 after ${Math.round(tookMs)} ms`);
   });
 
   test("`tierline drain --wait` waits for what runs, `undrain` takes it back", async () => {
@@ -116,13 +125,14 @@ describe("reload", () => {
     ["a bad file", "nonsense = = 1\n"],
     ["an unknown key", "[sla.realtime]\nlader = []\n"],
     ["a changed listener", '[tls]\ncert_file = "/nowhere"\nkey_file = "/nowhere"\n'],
-  ])("%s is refused with its reason, and the old config stays", async (_, text) => {
+  ])("%s is refused with its reason, and the old config stays (fault 48)", async (what, text) => {
     const { gold, router } = await slowGold();
     router.writeConfig(engineToml("gold", gold.url) + text);
     router.signal("SIGHUP");
     const line = await router.logged(({ msg }) => msg === "reload rejected, kept old config");
     expect(JSON.stringify(line["errors"])).toMatch(/tierline\.toml:\d+:\d+|restart/);
     expect((await chat(router.url, { model: "gold", messages, max_tokens: 1 })).status).toBe(200);
+    measured(48, `${what}: refused with its place, requests answered as before`);
   });
 });
 

@@ -95,8 +95,19 @@ export const faults: readonly Fault[] = [
     fault: "Duplicate Host, CL.TE corpus, pipelining",
     survives: "4xx or correct, never desync; pipelining is closed, not answered (Bun)",
   },
-  { number: 35, fault: "Router kill -9 under load", survives: "back <= 1 s, jobs resume, peers reroute" },
-  { number: 36, fault: "Power cut (files snapshotted at each fsync)", survives: "no acked job lost" },
+  {
+    number: 35,
+    fault: "Router kill -9 under load",
+    survives: "back <= 1 s, jobs resume, peers reroute",
+    instead: "the 250 ms after which systemd starts it again come on top",
+  },
+  {
+    number: 36,
+    fault: "Power cut (files snapshotted at each fsync)",
+    survives: "no acked job lost",
+    instead:
+      "no machine is switched off: the system calls that the store really makes are replayed up to random moments, what was synced whole and the rest in part",
+  },
   { number: 37, fault: "Disk full, read-only, EIO", survives: "async 503, sync unaffected" },
   { number: 38, fault: "SQLite corrupt", survives: "quarantine, start empty, manifest replay" },
   {
