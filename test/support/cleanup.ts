@@ -8,7 +8,16 @@ export function cleanup(): <T extends { stop(): unknown }>(started: T) => T {
   afterEach(async () => {
     const closing = open.reverse();
     open = [];
-    for (const each of closing) await each.stop();
+    const failures: unknown[] = [];
+    for (const each of closing) {
+      try {
+        await each.stop();
+      } catch (error) {
+        // What stops badly must not keep the others running.
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   });
   return (started) => {
     open.push(started);

@@ -1,9 +1,10 @@
 // Runs the compiled binary as a process, for tests that look at it from outside.
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { linesOf } from "../../playground/dev/decoded.ts";
+import { leaksIn, secretsGiven } from "./secrets-given.ts";
 
 export const binary = join(import.meta.dir, "../../dist/tierline");
 
@@ -61,7 +62,15 @@ export async function startTierline({
   if (!existsSync(binary)) throw new Error("dist/tierline is missing: bun run build");
   const dir = givenDir ?? mkdtempSync(join(tmpdir(), "tierline-test-"));
   const file = join(dir, "tierline.toml");
-  const writeConfig = (text: string): void => writeFileSync(file, head(name, listen, dir) + text);
+  const secrets = new Set<string>();
+  /** Again at the end, for a test may have changed the files. */
+  const learnSecrets = (): void => {
+    for (const secret of secretsGiven(readFileSync(file, "utf8"), env)) secrets.add(secret);
+  };
+  const writeConfig = (text: string): void => {
+    writeFileSync(file, head(name, listen, dir) + text);
+    learnSecrets();
+  };
   writeConfig(config);
 
   const child = Bun.spawn([...behind, binary, "serve", "--config", file], {
@@ -139,6 +148,9 @@ export async function startTierline({
     async stop() {
       child.kill("SIGTERM");
       const code = await exited;
+      learnSecrets();
+      const leaks = leaksIn(JSON.stringify(log) + stderr, secrets);
+      if (leaks.length > 0) throw new Error(`the router has printed secrets: ${leaks.join(", ")}`);
       if (givenDir === undefined) rmSync(dir, { recursive: true, force: true });
       return code;
     },
