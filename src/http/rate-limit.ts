@@ -65,7 +65,10 @@ export function createRateLimit(
         Math.ceil(waitMs * (1 + limitRule.jitter * random())),
       );
       const message = `The key ${key} may make ${perSecond} requests a second here, ${burst} at once, and has made them. Try again in ${durationText(waitMs)}.`;
-      const response = errorResponse("rate_limited", message, { retryAfterMs });
+      const response = errorResponse("rate_limited", message, {
+        retryAfterMs,
+        headers: { "x-tierline-because": "rate-limited" },
+      });
       tell(response.headers);
       return response;
     },

@@ -108,6 +108,7 @@ describe("what is told of a limit", () => {
     expect(response.status).toBe(429);
     expect(Object.fromEntries(response.headers)).toMatchObject({
       "x-should-retry": "true",
+      "x-tierline-because": "rate-limited",
       "retry-after": "1",
       "x-ratelimit-remaining-requests": "0",
       "x-ratelimit-reset-requests": "500ms",
