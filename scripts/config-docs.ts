@@ -20,7 +20,7 @@ url = "http://127.0.0.1:8000"
 **Who wins.** Defaults, then the file, then the environment, then flags of \`serve\`. \`tierline print-config\` prints what
 holds, each value with its origin: \`# default\` (\`# default (ec2)\` where EC2 was asked), \`# file:LINE\`, \`# env NAME\` or \`# flag\`.
 
-**Environment.** Each setting outside \`[[engine]]\`, \`[aliases.NAME]\` and \`[intents.archetype.NAME]\` has a variable, named
+**Environment.** Each setting outside \`[auth.key.NAME]\`, \`[[engine]]\`, \`[aliases.NAME]\` and \`[intents.archetype.NAME]\` has a variable, named
 below; some have a second one, by a name that is older than tierline, and then \`TIERLINE_…\` wins. Lists are separated by
 commas. An empty variable counts as not set. An unknown \`TIERLINE_\` variable is a warning, for other programs may own it.
 

@@ -113,6 +113,7 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
       config = next.config;
       log.level = config.log.level;
       router.reconfigure(next);
+      apps.public.reloaded?.();
       log.info({ file: next.file }, "reloaded");
     }
     notifier.ready(statusText());

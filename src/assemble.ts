@@ -22,8 +22,9 @@ import type { EndpointState } from "./fleet/endpoint-state.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { refusals } from "./host/sealed-message.ts";
 import { alone } from "./http/alone.ts";
+import { createCallers } from "./http/callers.ts";
 import { clearAsTold } from "./http/clear-caches.ts";
-import type { Door } from "./http/door.ts";
+import type { Door, DoorSettings } from "./http/door.ts";
 import { createIntentAccount } from "./http/intent-account.ts";
 import { createLifecycle } from "./http/lifecycle.ts";
 import { createRequestAccount } from "./http/request-account.ts";
@@ -78,7 +79,12 @@ export function assemble(
   { clock, random, log, build, env, onCacheCleared }: RouterParts,
 ): Router {
   let loaded = first;
-  let settings = settingsOf(loaded.config);
+  const callers = createCallers(clock, random);
+  const settingsFrom = ({ config }: LoadedConfig): DoorSettings => {
+    callers.reconfigure({ names: config.auth.keys.map(({ name }) => name), rules: config.auth.rules });
+    return settingsOf(config, callers);
+  };
+  let settings = settingsFrom(loaded);
   const { name, zone } = loaded.config.host;
   const fleet = createFleet(membersOf(loaded.config), { name, zone });
   const rooms = createWaitingRooms(clock);
@@ -153,6 +159,7 @@ export function assemble(
       playersFirst,
       fleet,
       policy: () => settings.policy,
+      manyCallers: () => callers.many > 1,
       clock,
       random,
       log,
@@ -274,7 +281,7 @@ export function assemble(
       loaded = next;
       if (next.config.cluster !== undefined) cluster?.reconfigure(next.config.cluster);
       resultControl.configure(changed(cache.result, next.config.cache.result));
-      settings = settingsOf(next.config);
+      settings = settingsFrom(next);
       fleet.reconfigure(membersOf(next.config));
       links.linkEngines(next.config);
       const intentsNext = next.config.intents;

@@ -43,6 +43,8 @@ export interface JobLaneParts extends WayParts {
   readonly stateDir: string;
   /** False while this host is to take on nothing more. */
   readonly mayAdopt: () => boolean;
+  /** Whether there is more than one key whose jobs must find a place. */
+  readonly manyCallers: () => boolean;
   readonly registry: Registry;
 }
 
@@ -70,7 +72,7 @@ interface Opened {
 }
 
 export function createJobLane(parts: JobLaneParts): JobLane {
-  const { config, member, clock, random, log, resultCache } = parts;
+  const { config, member, manyCallers, clock, random, log, resultCache } = parts;
   const way = wayOf(config, parts);
   const deskParts: Omit<LaneDeskParts, "store" | "lane"> = {
     member,
@@ -85,6 +87,7 @@ export function createJobLane(parts: JobLaneParts): JobLane {
   };
   const file = openJobStore(parts.stateDir, {
     queuedMost: config.maxQueued,
+    ownerQueuedMost: () => (manyCallers() ? Math.max(1, Math.floor(config.maxQueued / 2)) : config.maxQueued),
     bytesMost: jobLaneRule.fileBytesMost,
   });
   if (!file.ok) log.error({ trouble: file.trouble.kind }, file.trouble.message);

@@ -5,6 +5,7 @@ import type { Config } from "./config/config.ts";
 import { tiers } from "./fleet/endpoint.ts";
 import type { FleetMember } from "./fleet/fleet.ts";
 import { createAuthenticate } from "./http/auth.ts";
+import type { Callers } from "./http/callers.ts";
 import type { DoorSettings } from "./http/door.ts";
 import { balancers } from "./routing/balancers/balancers.ts";
 import type { Rung, SlaRule } from "./routing/sla.ts";
@@ -35,7 +36,7 @@ export function membersOf(config: Config): FleetMember[] {
   }));
 }
 
-export function settingsOf(config: Config): DoorSettings {
+export function settingsOf(config: Config, callers: Pick<Callers, "named">): DoorSettings {
   const tierBalancers = {
     gold: balancers[config.tiers.gold.balancer],
     silver: balancers[config.tiers.silver.balancer],
@@ -56,7 +57,8 @@ export function settingsOf(config: Config): DoorSettings {
     },
     bodyLimitBytes: config.limits.bodyBytes,
     intentDeadlineMs: config.intents.deadlineMs,
-    authenticate: config.auth.mode === "keys" ? createAuthenticate(config.auth.keys) : undefined,
+    authenticate:
+      config.auth.mode === "keys" ? createAuthenticate(config.auth.keys, callers.named) : undefined,
     intentEngineShare: config.intents.engineShare,
     corsOrigins: config.cors.origins,
     metricsOnPublic: config.metrics.public,

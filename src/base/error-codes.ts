@@ -23,6 +23,7 @@ export const errorCodes = {
   request_too_large: { status: 413, type: "invalid_request_error" },
   idempotency_mismatch: { status: 422, type: "invalid_request_error" },
   upgrade_required: { status: 426, type: "invalid_request_error" },
+  rate_limited: { status: 429, type: "rate_limit_error", retry: true },
   tier_overloaded: { status: 429, type: "overloaded_error", retry: true },
   internal_error: { status: 500, type: "server_error", retry: false },
   upstream_failed: { status: 502, type: "upstream_error", retry: false },

@@ -11,9 +11,17 @@ export interface TokenBucket {
   level(now: Instant): number;
 }
 
-/** `size()` is asked each time, because what the bucket may hold can depend on how busy the times are. */
-export function tokenBucket(perSecond: number, size: () => number, now: Instant): TokenBucket {
-  let tokens = size();
+/**
+ * `size()` is asked each time, because what the bucket may hold can depend on how busy the times are. `level`: the tokens
+ * in it at the beginning.
+ */
+export function tokenBucket(
+  perSecond: number,
+  size: () => number,
+  now: Instant,
+  level = size(),
+): TokenBucket {
+  let tokens = level;
   let countedAt = now;
 
   const earn = (at: Instant): void => {

@@ -7,6 +7,7 @@ import type { EngineKind } from "../engines/engine.ts";
 import type { Tier } from "../fleet/endpoint.ts";
 import type { Seed } from "../host/discovery.ts";
 import type { SealKeys } from "../host/sealed-message.ts";
+import type { CallerRule } from "../http/callers.ts";
 import type { ArchetypeRule } from "../intents/archetype.ts";
 import type { Feature } from "../intents/feature.ts";
 import type { BalancerName } from "../routing/balancers/balancers.ts";
@@ -21,8 +22,10 @@ export interface Config {
   readonly listen: { readonly public: Address; readonly admin: Address; readonly gossip?: Address };
   readonly auth: {
     readonly mode: "keys" | "none";
-    /** Empty unless the mode is `keys`. */
+    /** Empty unless the mode is `keys`. Two may have one name. */
     readonly keys: readonly ApiKey[];
+    /** By the names of keys. */
+    readonly rules: ReadonlyMap<string, CallerRule>;
     readonly adminToken?: string;
   };
   readonly limits: { readonly bodyBytes: number };
@@ -133,6 +136,7 @@ export function toConfig(values: Values, secrets: Secrets): Config {
     auth: {
       mode: values.auth.mode,
       keys: secrets.keys,
+      rules: new Map(Object.entries(values.auth.key).map(([name, key]) => [name, toCallerRule(key)])),
       ...(secrets.adminToken === undefined ? {} : { adminToken: secrets.adminToken }),
     },
     limits: { bodyBytes: values.limits.body_bytes },
@@ -165,6 +169,18 @@ const toHost = ({ name, zone }: Values["host"]): Config["host"] => ({
 const toListen = ({ gossip, ...always }: Values["listen"]): Config["listen"] => ({
   ...always,
   ...(gossip === undefined ? {} : { gossip }),
+});
+
+const toCallerRule = ({ sla, requests_per_second, burst }: Values["auth"]["key"][string]): CallerRule => ({
+  ...(sla === undefined ? {} : { sla }),
+  ...(requests_per_second === undefined
+    ? {}
+    : {
+        rate: {
+          perSecond: requests_per_second,
+          burst: burst ?? Math.max(1, Math.ceil(requests_per_second)),
+        },
+      }),
 });
 
 /** The rules have seen to it that a gossip listener has a fleet and a secret. */

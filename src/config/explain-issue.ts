@@ -2,7 +2,6 @@
 
 import type { z } from "zod";
 import { nearest } from "./did-you-mean.ts";
-import { comesLater, notYet } from "./later.ts";
 import type { Layered } from "./layers.ts";
 import type { Path } from "./path.ts";
 import { isTable, keyText, valueAt } from "./path.ts";
@@ -68,7 +67,6 @@ function unknown(under: Path, key: string, { tree, sources }: Layered): ConfigPr
 }
 
 function unknownHint(under: Path, key: string): string {
-  if (comesLater([...under, key])) return notYet;
   const names = namesUnder(under);
   const near = nearest(key, names);
   if (near !== undefined) {

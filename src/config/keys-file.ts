@@ -1,4 +1,4 @@
-// The file of callers' keys: one `name:key` a line. No message ever holds a key, nor a line that may be one.
+// The file of callers' keys: one `name:key` a line, for a rotation two of one name. No message ever holds a key, nor a line that may be one.
 
 import type { ConfigProblem } from "./problem.ts";
 
@@ -12,12 +12,14 @@ export type KeysReading =
   | { readonly ok: true; readonly keys: readonly ApiKey[] }
   | { readonly ok: false; readonly errors: readonly ConfigProblem[] };
 
+export const keyNamePattern = /^[A-Za-z0-9._-]{1,64}$/;
+
 const lineForm = "each line is name:key; empty lines and lines that start with # are skipped";
 
 export function readKeys(text: string, file: string): KeysReading {
   const keys: ApiKey[] = [];
   const errors: ConfigProblem[] = [];
-  const nameLines = new Map<string, number>();
+  const nameLines = new Map<string, number[]>();
   const keyLines = new Map<string, number>();
   text.split("\n").forEach((raw, index) => {
     const line = raw.trim();
@@ -27,19 +29,22 @@ export function readKeys(text: string, file: string): KeysReading {
     const colon = line.indexOf(":");
     const name = line.slice(0, colon);
     const key = line.slice(colon + 1);
-    const sameName = nameLines.get(name);
+    const sameName = nameLines.get(name) ?? [];
     const sameKey = keyLines.get(key);
     if (colon === -1) refuse("this line has no colon", lineForm);
-    else if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) {
+    else if (!keyNamePattern.test(name)) {
       refuse('the name before the colon is not made of letters, digits, ".", "_" and "-"', lineForm);
     } else if (!/^[\x21-\x7e]+$/.test(key)) {
       refuse("the key after the colon is empty or has a character that no header can carry", lineForm);
-    } else if (sameName !== undefined) {
-      refuse(`the same name as on line ${sameName}`, "give each caller a name of its own");
+    } else if (sameName.length > 1) {
+      refuse(
+        `a third key of the name that is on the lines ${sameName.join(" and ")}`,
+        "two are for a rotation, the old and the new: take the old one out, or give each caller a name of its own",
+      );
     } else if (sameKey !== undefined) {
       refuse(`the same key as on line ${sameKey}`, "a key must tell who its holder is; make a new one");
     } else {
-      nameLines.set(name, index + 1);
+      nameLines.set(name, [...sameName, index + 1]);
       keyLines.set(key, index + 1);
       keys.push({ name, key });
     }

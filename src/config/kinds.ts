@@ -78,12 +78,15 @@ export const number = (from: number, to: number, unit?: string): Kind<z.ZodNumbe
   fromText: numberFromText,
 });
 
-/** A part of a whole; none of it is not a part. */
-export const share = (): Kind<z.ZodNumber> => ({
-  schema: z.number().gt(0).max(1),
-  expects: "a number above 0 and at most 1",
+/** As `number`, but it must be above 0. */
+export const numberAboveZero = (to: number): Kind<z.ZodNumber> => ({
+  schema: z.number().gt(0).max(to),
+  expects: `a number above 0 and at most ${to}`,
   fromText: numberFromText,
 });
+
+/** A part of a whole; none of it is not a part. */
+export const share = (): Kind<z.ZodNumber> => numberAboveZero(1);
 
 export const finiteNumber = (): Kind<z.ZodNumber> => ({
   schema: z.number(),

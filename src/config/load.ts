@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import { toConfig } from "./config.ts";
 import type { EffectiveSetting } from "./effective.ts";
 import { effectiveSettings } from "./effective.ts";
+import { keyRulesHaveKeys } from "./key-rules.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { ConfigSources } from "./read-values.ts";
 import { readValues } from "./read-values.ts";
@@ -41,7 +42,8 @@ export function loadConfig(from: ConfigSources): LoadedConfig | RefusedConfig {
   const secrets = readSecrets(values, layered.sources, from.readFile);
   if (!secrets.ok) errors.push(...secrets.errors);
   if (!secrets.ok || errors.length > 0) return { ok: false, errors: inOrder(errors) };
-  const { tls } = secrets.secrets;
+  const { keys, tls } = secrets.secrets;
+  warnings.push(...keyRulesHaveKeys(values, layered.sources, keys));
   if (tls !== undefined) warnings.push(...certificateIsForPeers(values, layered.sources, tls));
   return {
     ok: true,

@@ -32,6 +32,7 @@ import {
   manifestsNeedInput,
   sageMakerHasItsPlace,
 } from "./job-rules.ts";
+import { burstNeedsRate, keyNamesAreNames, keyRulesNeedKeys } from "./key-rules.ts";
 import type { ConfigProblem } from "./problem.ts";
 import type { Values } from "./schema.ts";
 import type { Sources } from "./sources.ts";
@@ -49,6 +50,9 @@ export const rules: readonly Rule[] = [
   { reads: ["listen"], severity: "error", check: listenersDiffer },
   { reads: ["auth"], severity: "error", check: keysNeedFile },
   { reads: ["auth"], severity: "warning", check: keysFileNeedsMode },
+  { reads: ["auth"], severity: "error", check: keyNamesAreNames },
+  { reads: ["auth"], severity: "error", check: keyRulesNeedKeys },
+  { reads: ["auth"], severity: "warning", check: burstNeedsRate },
   { reads: ["tls"], severity: "error", check: tlsNeedsBoth },
   { reads: ["engine"], severity: "error", check: engineNamesDiffer },
   { reads: ["engine"], severity: "warning", check: engineUrlsDiffer },

@@ -24,6 +24,7 @@ import {
   longText,
   maybeEmptyListOf,
   number,
+  numberAboveZero,
   onlyTrue,
   origin,
   s3Place,
@@ -338,7 +339,7 @@ const bronze = section(
 const jobs = section("Jobs that are accepted and not yet forgotten. Needs `[tier.bronze]`.", {
   max_queued: setting(wholeNumber(1, 100_000), {
     about:
-      "Jobs that have not ended; one more is refused with 429. Each costs some memory, and its request disk.",
+      "Jobs that have not ended; one more is refused with 429. Each costs some memory, and its request disk. Where there is more than one key, none may have more than half of them.",
     fallback: 10_000,
   }),
   retention_hours: setting(wholeNumber(1, 720, "hours"), {
@@ -346,6 +347,41 @@ const jobs = section("Jobs that are accepted and not yet forgotten. Needs `[tier
     fallback: 24,
   }),
 });
+
+/** What one router can be asked in a second, many times over. */
+const requestsMost = 1_000_000;
+
+const key = section(
+  "What the keys of one name in `keys_file` may do; a name without a table may do everything. Each router of a fleet counts " +
+    "for itself what comes to it, so a caller that goes to three hosts may ask three times as often. " +
+    "[Operations](operations.md#keys-and-limits) has more.",
+  {
+    sla: optional(listOf(choice(slaClasses), 'a list of SLA classes, such as ["interactive", "async"]'), {
+      about:
+        "The SLA classes that it may use; anything else is answered 403. NPC intents are `realtime`, jobs are `async`.",
+      otherwise: "all of them",
+      example: ["interactive", "async"],
+    }),
+    requests_per_second: optional(numberAboveZero(requestsMost), {
+      about:
+        "Requests under `/v1/` that it may make, and frames on its WebSockets; one more is answered 429. A fraction is one in so many seconds.",
+      otherwise: "as many as it likes",
+      example: 200,
+    }),
+    burst: optional(wholeNumber(1, requestsMost), {
+      about: "Of those, how many may come at once after a pause.",
+      otherwise: "what comes in a second, at least 1",
+      example: 400,
+    }),
+  },
+  `[auth]
+mode = "keys"
+keys_file = "/etc/tierline/keys"
+
+[auth.key.lobby]
+sla = ["realtime", "interactive"]
+requests_per_second = 200`,
+);
 
 export const configSchema = z.strictObject({
   host: section("This machine.", {
@@ -385,7 +421,8 @@ export const configSchema = z.strictObject({
       fallback: "none",
     }),
     keys_file: optional(filePath(), {
-      about: "Callers' keys, one `name:key` a line. Read again on SIGHUP.",
+      about:
+        "Callers' keys, one `name:key` a line, during a rotation two lines of one name. Read again on SIGHUP.",
       otherwise: "`$CREDENTIALS_DIRECTORY/keys` when mode is `keys`",
       example: "/etc/tierline/keys",
     }),
@@ -394,6 +431,7 @@ export const configSchema = z.strictObject({
       otherwise: "no token, and then admin listens on loopback only",
       example: "/etc/tierline/admin-token",
     }),
+    key: z.record(z.string(), key),
   }),
   limits: section("What one request may cost.", {
     body_bytes: setting(byteSize("1KB", "1GiB"), {

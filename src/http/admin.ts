@@ -12,7 +12,7 @@ import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { addHealth } from "./public.ts";
-import { readSession, readSla } from "./request-headers.ts";
+import { prefersAsync, readSession, readSla } from "./request-headers.ts";
 
 /** Nobody has come for a minute, or ever. */
 const quietMsMost = 60_000;
@@ -83,8 +83,8 @@ export function createAdminApp(door: Door): App {
     const elsewhere = door.lifecycle.phase === "draining";
     const stream = context.req.query("stream") !== "false";
     const described = { ...asked, path: "/v1/chat/completions", stream } as const;
-    const headers = new Headers({ prefer: context.req.query("prefer") ?? "" });
-    const laneMs = elsewhere ? undefined : laneMsFor({ ...described, bodyBytes: 0 }, headers, door);
+    const prefers = prefersAsync(context.req.query("prefer") ?? null);
+    const laneMs = elsewhere ? undefined : laneMsFor({ ...described, bodyBytes: 0 }, prefers, door);
     const request = { ...described, deadline, session, elsewhere, laneMs };
     const { decision, candidates } = explain(request, door.fleet, now, door.random);
     const rungOf = (name: string): number => {

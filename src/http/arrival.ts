@@ -3,6 +3,7 @@
 import type { Instant } from "../base/clock.ts";
 import type { InferencePath } from "../engines/dialect.ts";
 import type { Forwarded } from "../host/forwarded.ts";
+import type { Caller } from "./callers.ts";
 import type { Trace } from "./request-headers.ts";
 
 /** Another router's, by a seal that is good. */
@@ -14,6 +15,8 @@ export interface FromPeer {
 export interface Admitted {
   /** The name of the key that it carries, here or at its first router; undefined where none is asked for. */
   readonly caller: string | undefined;
+  /** That key and what it may do, where it has come to this router; a peer's request has been measured by it there. */
+  readonly key?: Caller;
   readonly fromPeer?: FromPeer;
   /** The router that asks about jobs in the caller's name: what this one does not have it must not ask others for. */
   readonly fromMember?: string;

@@ -13,6 +13,8 @@ import type { JobKind } from "../jobs/job.ts";
 import { isEnd, jobKinds, pathOf } from "../jobs/job.ts";
 import { isAbsent } from "../routing/models.ts";
 import type { Asked } from "../routing/sla.ts";
+import type { Caller } from "./callers.ts";
+import { forbids } from "./callers.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import {
@@ -27,8 +29,9 @@ import { prefersAsync, readIdempotencyKey } from "./request-headers.ts";
 
 const kindOf = (path: InferencePath): JobKind | undefined => jobKinds.find((kind) => pathOf[kind] === path);
 
-const takesJob = ({ sla }: Pick<Asked, "sla">, headers: Headers): boolean =>
-  sla === "async" || prefersAsync(headers.get("prefer"));
+/** Whether a job will do in the place of an answer. Of a key that may not have jobs the preference is no more than that. */
+export const prefersJob = (headers: Headers, key: Caller | undefined): boolean =>
+  prefersAsync(headers.get("prefer")) && forbids(key, "async") === undefined;
 
 export interface LaneAsk extends Asked {
   readonly path: InferencePath;
@@ -39,7 +42,7 @@ export interface LaneAsk extends Asked {
 /** As `RoutingRequest.laneMs`. */
 export function laneMsFor(
   request: LaneAsk,
-  headers: Headers,
+  prefers: boolean,
   { desk, fleet }: Pick<Door, "desk" | "fleet">,
 ): number | undefined {
   const { model, path, bodyBytes } = request;
@@ -47,7 +50,7 @@ export function laneMsFor(
   // Who could be served elsewhere is not told of the lane's limits; who wants nothing but the lane is.
   const wantsLane = request.sla === "async" || (model !== undefined && isAbsent(fleet, model));
   if (bodyBytes > desk.requestBytesMost && !wantsLane) return undefined;
-  if (takesJob(request, headers)) return 0;
+  if (request.sla === "async" || prefers) return 0;
   return request.stream ? undefined : desk.typicalMs();
 }
 
@@ -62,6 +65,7 @@ export async function inLane(
   request: InferenceRequest,
   { journey }: Extract<Dispatched, { kind: "defer" }>,
   headers: Headers,
+  key: Caller | undefined,
   door: Pick<Door, "desk" | "clock" | "random" | "askMember">,
   callerLeft: Leaving,
 ): Promise<Told> {
@@ -79,7 +83,8 @@ export async function inLane(
     response: errorResponse(code, message, { retryAfterMs, headers: headersHere }),
     code,
   });
-  const isJob = takesJob(request, headers);
+  const prefers = prefersJob(headers, key);
+  const isJob = request.sla === "async" || prefers;
   const idempotencyKey = isJob ? readIdempotencyKey(headers.get("idempotency-key")) : undefined;
   if (typeof idempotencyKey === "object") return refuse(idempotencyKey.code, idempotencyKey.message);
   const { caller, model, modelName, body, reuse, deadline } = request;
@@ -95,7 +100,7 @@ export async function inLane(
   };
   const ordered = await desk.order(order);
   if (ordered.kind === "refused") return refuse(ordered.code, ordered.message, ordered.retryAfterMs);
-  const applied = prefersAsync(headers.get("prefer")) ? { "preference-applied": "respond-async" } : {};
+  const applied = prefers ? { "preference-applied": "respond-async" } : {};
   if (ordered.kind === "elsewhere") {
     const asked = { callerLeft, leftMs: deadline - clock.now() };
     const reached = await orderAround(ordered, order, asked, door);

@@ -15,6 +15,7 @@ import { isAbsent } from "../routing/models.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { Admitted } from "./arrival.ts";
 import { readBody, readObject } from "./body.ts";
+import { forbids } from "./callers.ts";
 import { closed } from "./closed.ts";
 import type { Door } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
@@ -72,6 +73,11 @@ export const patiently =
 
 async function order(raw: Request, admitted: Admitted, door: Door): Promise<Response> {
   const { account, lifecycle, desk } = door;
+  const forbidden = forbids(admitted.key, "async");
+  if (forbidden !== undefined) {
+    account.rejected(forbidden.code);
+    return bad(forbidden);
+  }
   // Another host can take it, and live to do it.
   if (lifecycle.phase !== "ready") {
     account.rejected(lifecycle.phase);

@@ -24,6 +24,8 @@ export interface App {
   readonly fetch: Answer;
   /** For the sockets that the routes make. */
   readonly websocket?: Bun.WebSocketHandler<SocketState>;
+  /** Other settings are in force: what is open and may not be any more is closed. */
+  readonly reloaded?: () => void;
 }
 
 export interface ListenOptions {

@@ -1,8 +1,9 @@
 // The WebSocket /v1/npc/stream: ask frames in, answer frames out, each as soon as it is ready. Who may open one, how
 // many there may be, and how much a client may leave unread.
 
-import { frameBytesMost, frameFaults } from "../intents/frame.ts";
-import type { Authenticate } from "./auth.ts";
+import { errorFrame, frameBytesMost, frameFaults, requestIdIn } from "../intents/frame.ts";
+import type { Caller } from "./callers.ts";
+import { forbids } from "./callers.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import type { AnswerFrame } from "./npc-frames.ts";
@@ -32,19 +33,21 @@ export interface SocketState {
   waitingBytes: number;
   /** The key that the client came with, as an `authorization` header says it. */
   readonly authorization: string | null;
-  /** By whom it was found good; a reload replaces it. */
-  admittedBy: Authenticate | undefined;
+  /** Whose that is; a reload may change what it may do. */
+  key: Caller | undefined;
 }
 
 export interface NpcSockets {
   /** Undefined: it is a socket now. */
-  upgrade(request: Request, server: Bun.Server<SocketState>): Response | undefined;
+  upgrade(request: Request, server: Bun.Server<SocketState>, key: Caller | undefined): Response | undefined;
+  /** After a reload: closes what was opened with a key that is not known any more, or may not use intents any more. */
+  recheck(): void;
   readonly handler: Bun.WebSocketHandler<SocketState>;
 }
 
 export function createNpcSockets(door: Door, answerFrame: AnswerFrame): NpcSockets {
-  const { clock, lifecycle, log } = door;
-  let open = 0;
+  const { account, clock, lifecycle, log } = door;
+  const open = new Set<Bun.ServerWebSocket<SocketState>>();
 
   const send = (socket: Bun.ServerWebSocket<SocketState>, frame: Uint8Array<ArrayBuffer>): void => {
     // Some answers come after their asker has left.
@@ -61,11 +64,11 @@ export function createNpcSockets(door: Door, answerFrame: AnswerFrame): NpcSocke
     idleTimeout: socketRule.silentSeconds,
     sendPings: true,
     perMessageDeflate: false,
-    open() {
-      open += 1;
+    open(socket) {
+      open.add(socket);
     },
-    close() {
-      open -= 1;
+    close(socket) {
+      open.delete(socket);
     },
     message(socket, message) {
       if (typeof message === "string") {
@@ -73,13 +76,12 @@ export function createNpcSockets(door: Door, answerFrame: AnswerFrame): NpcSocke
         return;
       }
       const { data } = socket;
-      const { authenticate } = door.settings();
-      if (authenticate !== data.admittedBy) {
-        if (authenticate !== undefined && authenticate(data.authorization) === undefined) {
-          socket.close(1008, "The API key is not known here any more.");
-          return;
-        }
-        data.admittedBy = authenticate;
+      const limit = data.key?.limit;
+      if (limit !== undefined && !limit.take()) {
+        account.limited(data.key?.name ?? "", "realtime");
+        const refused = { fault: "rate-limited", requestId: requestIdIn(message) } as const;
+        send(socket, errorFrame(refused, door.intents.archetypes.epoch));
+        return;
       }
       const bytes = message.byteLength;
       const mayWait = data.waitingBytes + bytes <= socketRule.waitingBytesMost;
@@ -99,7 +101,18 @@ export function createNpcSockets(door: Door, answerFrame: AnswerFrame): NpcSocke
 
   return {
     handler,
-    upgrade(request, server) {
+    recheck() {
+      const { authenticate } = door.settings();
+      for (const socket of open) {
+        const { data } = socket;
+        data.key = authenticate?.(data.authorization);
+        if (authenticate !== undefined && data.key === undefined)
+          socket.close(1008, "The API key is not known here any more.");
+        else if (forbids(data.key, "realtime") !== undefined)
+          socket.close(1008, "The API key may not use realtime any more.");
+      }
+    },
+    upgrade(request, server, key) {
       const { headers, method } = request;
       if (method !== "GET") {
         const message = `${method} is not possible here; open a WebSocket with GET.`;
@@ -121,18 +134,16 @@ export function createNpcSockets(door: Door, answerFrame: AnswerFrame): NpcSocke
       if (lifecycle.phase === "draining") {
         return errorResponse("draining", "The router is draining. Try again on another host.", later);
       }
-      if (open >= socketRule.socketsMost) {
+      if (open.size >= socketRule.socketsMost) {
         const message = `${socketRule.socketsMost} sockets are open, and there may be no more.`;
         return errorResponse("too_many_sockets", message, later);
       }
       const chosen = keyProtocol(headers);
+      const told = new Headers(chosen === undefined ? {} : { "sec-websocket-protocol": chosen });
+      key?.limit?.tell(told);
       const accepted = server.upgrade(request, {
-        data: {
-          waitingBytes: 0,
-          authorization: socketAuthorization(headers),
-          admittedBy: door.settings().authenticate,
-        },
-        ...(chosen === undefined ? {} : { headers: { "sec-websocket-protocol": chosen } }),
+        data: { waitingBytes: 0, authorization: socketAuthorization(headers), key },
+        headers: told,
       });
       if (accepted) return undefined;
       return errorResponse("invalid_request", "The WebSocket handshake is not complete.");

@@ -70,7 +70,7 @@ export async function handleInference(
     if (dispatched.kind !== "answer") {
       const told =
         dispatched.kind === "defer"
-          ? await inLane(request, dispatched, raw.headers, door, leaving)
+          ? await inLane(request, dispatched, raw.headers, arrival.key, door, leaving)
           : refusal(dispatched);
       const { response, code } = isCut ? ({ response: closed("draining"), code: "draining" } as const) : told;
       const isLeft = dispatched.kind === "gone" || leaving.aborted;

@@ -6,7 +6,9 @@ import { cors } from "hono/cors";
 import { inferencePaths } from "../engines/dialect.ts";
 import { peerHeader } from "../host/forwarded.ts";
 import { answeredHere } from "../host/job-call.ts";
+import type { SlaClass } from "../routing/sla.ts";
 import type { Admitted } from "./arrival.ts";
+import { forbids } from "./callers.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import type { OpenSealed } from "./forwarded.ts";
@@ -22,7 +24,7 @@ import { createAnswerFrame } from "./npc-frames.ts";
 import { createAnswerItems } from "./npc-items.ts";
 import { createNpcSockets, socketAuthorization, streamPath } from "./npc-socket.ts";
 import { handleInference } from "./openai.ts";
-import { requestIdOf } from "./request-headers.ts";
+import { readSla, requestIdOf } from "./request-headers.ts";
 
 const intentsPath = "/v1/npc/intents";
 
@@ -44,6 +46,14 @@ export function createPublicApp(door: Door): App {
       "x-tierline-cache",
       "server-timing",
       "location",
+      "retry-after",
+      "retry-after-ms",
+      "x-should-retry",
+      "x-ratelimit-limit-requests",
+      "x-ratelimit-remaining-requests",
+      "x-ratelimit-reset-requests",
+      "ratelimit-policy",
+      "ratelimit",
     ],
   });
   app.use((context, next) => {
@@ -61,6 +71,7 @@ export function createPublicApp(door: Door): App {
         context.set("admitted", admission);
         await next();
         if (admission.fromMember !== undefined) context.res.headers.set(peerHeader, answeredHere);
+        admission.key?.limit?.tell(context.res.headers);
       }
       withRequestId(context.res, headers);
     };
@@ -79,7 +90,12 @@ export function createPublicApp(door: Door): App {
 
   const answerFrame = createAnswerFrame(door);
   const handleIntents = createHandleIntents(door, answerFrame, createAnswerItems(door));
-  app.post(intentsPath, (context) => handleIntents(context.req.raw));
+  const answerIntents = (request: Request, { key }: Admitted): Promise<Response> => {
+    const refusal = refusedTo(key, door);
+    if (refusal === undefined) return handleIntents(request);
+    return Promise.resolve(withRequestId(refusal, request.headers));
+  };
+  app.post(intentsPath, (context) => answerIntents(context.req.raw, context.get("admitted")));
   allowOnly(app, intentsPath, "POST");
   app.get("/v1/npc/archetypes", () => listArchetypes(door));
   allowOnly(app, "/v1/npc/archetypes", "GET, HEAD");
@@ -116,7 +132,13 @@ export function createPublicApp(door: Door): App {
         if (request.method !== "POST" || request.headers.has("origin")) return app.fetch(request);
         const admission = admit(request.headers, path, door, sealed);
         if (admission instanceof Response) return withRequestId(admission, request.headers);
-        return handle(request, admission).catch((error: unknown) => failed(error, admission));
+        const answer = handle(request, admission).catch((error: unknown) => failed(error, admission));
+        const limit = admission.key?.limit;
+        if (limit === undefined) return answer;
+        return answer.then((response) => {
+          limit.tell(response.headers);
+          return response;
+        });
       },
     ];
   };
@@ -127,16 +149,19 @@ export function createPublicApp(door: Door): App {
   const stream: Route = (request, server) => {
     const { headers } = request;
     const admission = admit(headers, streamPath, door, undefined, socketAuthorization);
-    const refusal = admission instanceof Response ? admission : sockets.upgrade(request, server);
+    if (admission instanceof Response) return withRequestId(admission, headers);
+    const { key } = admission;
+    const refusal = refusedTo(key, door) ?? sockets.upgrade(request, server, key);
+    if (refusal !== undefined) key?.limit?.tell(refusal.headers);
     return refusal && withRequestId(refusal, headers);
   };
   const routes = Object.fromEntries([
     ...posts,
-    beside(intentsPath, handleIntents),
+    beside(intentsPath, answerIntents),
     [streamPath, stream],
     [`${jobsPath}/:id`, patiently(app.fetch)],
   ]);
-  return { fetch: app.fetch, routes, websocket: sockets.handler };
+  return { fetch: app.fetch, routes, websocket: sockets.handler, reloaded: sockets.recheck };
 }
 
 export function addHealth<E extends Env>(app: Hono<E>, door: Door): void {
@@ -183,14 +208,34 @@ function admit(
   const { authenticate } = settings();
   if (authenticate === undefined || !path.startsWith("/v1/")) return anybody;
   const authorization = authorizationIn(headers);
-  const caller = authenticate(authorization);
-  if (caller !== undefined) return { caller };
+  const key = authenticate(authorization);
+  if (key !== undefined) {
+    if (key.limit === undefined || key.limit.take()) return { caller: key.name, key };
+    account.limited(key.name, classAtTheDoor(path, headers));
+    return key.limit.refusal();
+  }
   account.rejected("invalid_api_key");
   const message =
     authorization === null
       ? "No API key given. Send it as `Authorization: Bearer KEY`."
       : "The API key is not known here. Check the key, and that it is sent as `Authorization: Bearer KEY`.";
   return errorResponse("invalid_api_key", message, { headers: { "www-authenticate": "Bearer" } });
+}
+
+/** For the figures: before the body is read, the path and a header are all that tells. */
+function classAtTheDoor(path: string, headers: Headers): SlaClass | "none" {
+  if (path === intentsPath || path === streamPath) return "realtime";
+  if (path.startsWith(jobsPath)) return "async";
+  const sla = readSla(headers.get("x-tierline-sla"));
+  return typeof sla === "string" ? sla : "none";
+}
+
+/** NPC intents are realtime. */
+function refusedTo(key: Admitted["key"], { account }: Door): Response | undefined {
+  const why = forbids(key, "realtime");
+  if (why === undefined) return undefined;
+  account.rejected(why.code);
+  return errorResponse(why.code, why.message);
 }
 
 /** What HTTP/1.1 says must be refused and Bun.serve lets pass (RFC 9112 section 3.2, RFC 9110 section 10.1.1). */

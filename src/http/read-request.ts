@@ -7,10 +7,11 @@ import type { SlaClass } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import type { Arrival, FromPeer } from "./arrival.ts";
 import { readBody, readFields } from "./body.ts";
+import { forbids } from "./callers.ts";
 import type { Door, DoorSettings } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
 import { readQuestion } from "./forwarded.ts";
-import { laneMsFor } from "./in-lane.ts";
+import { laneMsFor, prefersJob } from "./in-lane.ts";
 import { absentModel } from "./models.ts";
 import { onwardHeaders, readCacheControl, readDeadlineMs, readSession, readSla } from "./request-headers.ts";
 
@@ -67,13 +68,15 @@ function saidByCaller(
   body: Uint8Array,
   sla: SlaClass | undefined,
   headers: Headers,
-  { elsewhere, path }: Arrival,
+  { elsewhere, key, path }: Arrival,
   door: Door,
 ): Said | BadRequest {
   const fields = readFields(body);
   if ("code" in fields) return fields;
   const { policy } = door.settings();
   const asked = resolveAsked(policy, sla, fields.model === "" ? undefined : fields.model);
+  const forbidden = forbids(key, asked.sla, sla === undefined ? "model" : "x-tierline-sla");
+  if (forbidden !== undefined) return forbidden;
   const { model } = asked;
   const isInLane = model !== undefined && door.desk.models?.includes(model) === true;
   if (model !== undefined && !isInLane && isAbsent(door.fleet, model)) return absentModel(model, door);
@@ -86,7 +89,11 @@ function saidByCaller(
     elsewhere,
     laneMs: elsewhere
       ? undefined
-      : laneMsFor({ ...asked, path, stream: fields.stream, bodyBytes: body.length }, headers, door),
+      : laneMsFor(
+          { ...asked, path, stream: fields.stream, bodyBytes: body.length },
+          prefersJob(headers, key),
+          door,
+        ),
     reuse: reuseOf({
       ...fields,
       sla: asked.sla,

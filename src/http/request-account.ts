@@ -6,6 +6,7 @@ import { observe } from "../base/histogram.ts";
 import { tokenBucket } from "../base/token-bucket.ts";
 import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
+import type { SlaClass } from "../routing/sla.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Arrival } from "./arrival.ts";
@@ -19,6 +20,8 @@ const accountRule = {
   linesAtOnce: 200,
   /** Above this share of its time a request is slow, and a slow one is not plain. */
   slowShare: 0.8,
+  /** Between two lines about one key that is over its limit. */
+  overLimitEveryMs: 60_000,
 } as const;
 
 /** The first attempt succeeded where it should be made, or none was needed: a fleet that works as it is meant to. */
@@ -39,6 +42,8 @@ type Origin = Pick<Arrival, "trace" | "fromPeer">;
 export interface RequestAccount {
   /** Refused before it was a request: unreadable, or not allowed. */
   rejected(code: ErrorCode, origin?: Origin): void;
+  /** Refused because the key has used up its limit. `sla`: as far as is known before anything is read. */
+  limited(key: string, sla: SlaClass | "none"): void;
   finished(
     request: InferenceRequest,
     dispatched: Dispatched,
@@ -52,6 +57,8 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
   let plain = 0;
   const lines = tokenBucket(accountRule.linesPerSecond, () => accountRule.linesAtOnce, clock.now());
   let leftOut = 0;
+  /** When the last line about a key was written. Names come from the keys file. */
+  const toldOfKey = new Map<string, number>();
 
   const count = (
     { sla, receivedAt }: InferenceRequest,
@@ -82,6 +89,15 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
       const forwarded = origin?.fromPeer?.forwarded;
       if (forwarded !== undefined) metrics.forwarded.with(forwarded.tier, forwarded.body, code).add(1);
       else metrics.requests.with("none", "none", "none", code).add(1);
+    },
+    limited(key, sla) {
+      metrics.requests.with("none", "none", "none", "rate_limited").add(1);
+      metrics.shed.with(sla, "rate-limited").add(1);
+      const now = clock.now();
+      const before = toldOfKey.get(key);
+      if (before !== undefined && now - before < accountRule.overLimitEveryMs) return;
+      toldOfKey.set(key, now);
+      log.warn({ key }, "a key is over its rate limit");
     },
     finished(request, dispatched, how, status, origin) {
       const { journey } = dispatched;

@@ -33,6 +33,8 @@ export const frameFaults = {
   "wrong-epoch": { flags: 1, status: 409, close: undefined },
   malformed: { flags: 2, status: 400, close: 1002 },
   "too-large": { flags: 3, status: 413, close: 1009 },
+  /** Of the key, for whole frames: its limit is a matter of the door. */
+  "rate-limited": { flags: 4, status: 429, close: undefined },
 } as const satisfies Record<string, { flags: number; status: number; close: number | undefined }>;
 export type FrameFault = keyof typeof frameFaults;
 
@@ -77,7 +79,7 @@ export const newAsk = (): FrameAsk => ({
 /** The bytes are looked at now and by each `readAsk`, so they must stay as they are until the last one is read. */
 export function readAskFrame(bytes: Uint8Array, epoch: number): AskFrame | FrameRefusal {
   const begins = bytes.byteLength >= headerBytes && u32At(bytes, 0) === magic;
-  const requestId = begins ? u32At(bytes, 8) : 0;
+  const requestId = requestIdIn(bytes);
   if (bytes.byteLength > frameBytesMost) return { fault: "too-large", requestId };
   if (!begins || bytes[4] !== types.ask) return { fault: "malformed", requestId };
   const count = u16At(bytes, 6);
@@ -86,6 +88,10 @@ export function readAskFrame(bytes: Uint8Array, epoch: number): AskFrame | Frame
   if (u32At(bytes, 12) !== epoch) return { fault: "wrong-epoch", requestId };
   return { requestId, count, epoch, bytes };
 }
+
+/** For who answers a frame without reading it; 0 where the header cannot be read. */
+export const requestIdIn = (bytes: Uint8Array): number =>
+  bytes.byteLength >= headerBytes && u32At(bytes, 0) === magic ? u32At(bytes, 8) : 0;
 
 /** The ask at `index`, below the frame's `count`, of a frame of these archetypes' epoch. */
 export function readAsk({ bytes }: AskFrame, index: number, { all }: Archetypes, into: FrameAsk): void {

@@ -103,6 +103,11 @@ export function createOrders(parts: OrderParts): Orders {
       case "mismatch":
         return mismatch;
       case "full":
+        if (accepted.of === "owner") {
+          return overloaded(
+            `${accepted.limit} jobs of this key are waiting here, half of what may wait in all, and no key may have more of them. Try again when some have ended, or raise jobs.max_queued.`,
+          );
+        }
         return overloaded(
           `${accepted.limit} jobs are waiting here, which is as many as may. Try again later, or raise jobs.max_queued.`,
         );

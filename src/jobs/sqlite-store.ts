@@ -30,6 +30,15 @@ export type OpenedStore =
 
 const acceptShare = 7 / 8;
 
+const endless = Number.POSITIVE_INFINITY;
+
+/** Of a job, what the numbers need. */
+interface Counted {
+  readonly n: number;
+  readonly owner: string | null;
+  readonly state: JobState;
+}
+
 /** The directory is the caller's alone (host/state-dir.ts locks it). A damaged file is set aside and an empty one begun. */
 export function openJobStore(dir: string, limits: StoreLimits): OpenedStore {
   const first = openOnce(dir, limits, undefined);
@@ -87,7 +96,13 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
   );
 
   /** `attempt`: hand-overs that may have been begun elsewhere. */
-  function add(job: NewJob, queuedMost: number, attempt: number, idempotency?: Idempotency): Accepted {
+  function add(
+    job: NewJob,
+    queuedMost: number,
+    ownerMost: number,
+    attempt: number,
+    idempotency?: Idempotency,
+  ): Accepted {
     const outcome = write((): Accepted => {
       const caller = idempotency?.caller ?? "";
       if (idempotency !== undefined) {
@@ -100,6 +115,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       const there = find(job.id);
       if (there !== undefined) return { kind: "same", job: there };
       if (counts.unfinished() >= queuedMost) return { kind: "full", limit: queuedMost };
+      if (counts.unfinishedOf(job.owner) >= ownerMost) return { kind: "full", limit: ownerMost, of: "owner" };
       if (!file.isInPlace()) return { kind: "unavailable", trouble: troubleOf("gone") };
       if (file.usedBytes() > limits.bytesMost * acceptShare)
         return { kind: "unavailable", trouble: troubleOf("disk-full", "the bound of the job file is near") };
@@ -119,7 +135,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       if (idempotency !== undefined) keepKey.run(caller, idempotency.key, idempotency.bodyHash, row.n);
       return { kind: "stored", job: jobOf(row) };
     });
-    if (outcome.kind === "stored") counts.add("accepted", 1);
+    if (outcome.kind === "stored") counts.moved(job.owner, undefined, "accepted");
     return outcome;
   }
 
@@ -187,10 +203,8 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       from = job.state;
       return { kind: "moved", job: jobOf(row) };
     });
-    if (outcome.kind === "moved" && from !== undefined) {
-      counts.add(from, -1);
-      counts.add(outcome.job.state, 1);
-    }
+    if (outcome.kind === "moved" && from !== undefined)
+      counts.moved(outcome.job.owner, from, outcome.job.state);
     return outcome;
   }
 
@@ -224,8 +238,8 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
     return { jobs: jobs.slice(0, many), hasMore: jobs.length > many };
   }
 
-  const ended = prepare<{ n: number; state: JobState }, [number, number]>(
-    `SELECT n, state FROM jobs WHERE ended_at_ms IS NOT NULL AND ended_at_ms <= ?
+  const ended = prepare<Counted, [number, number]>(
+    `SELECT n, owner, state FROM jobs WHERE ended_at_ms IS NOT NULL AND ended_at_ms <= ?
      ORDER BY ended_at_ms LIMIT ?`,
   );
   const deletes = ["jobs", "requests", "results", "idempotency"].map((table) =>
@@ -234,8 +248,8 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
   const remove = (n: number): void => {
     for (const each of deletes) each.run(n);
   };
-  const unfinishedRow = prepare<{ n: number; state: JobState }, [string]>(
-    `SELECT n, state FROM jobs WHERE id = ? AND state IN (${unfinishedSql})`,
+  const unfinishedRow = prepare<Counted, [string]>(
+    `SELECT n, owner, state FROM jobs WHERE id = ? AND state IN (${unfinishedSql})`,
   );
 
   // Along an index: a minimum over ten thousand rows would hold the loop for two milliseconds at each look at /health.
@@ -251,8 +265,9 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
     setAside,
     crashed: wasClean?.clean === 0,
     together: (work) => counts.guard(() => write(() => ({ kind: "found", value: work() }) as const)),
-    accept: (job, idempotency) => add(job, limits.queuedMost, 0, idempotency),
-    adopt: (job) => add(job, Number.POSITIVE_INFINITY, 1),
+    accept: (job, idempotency) =>
+      add(job, limits.queuedMost, limits.ownerQueuedMost?.() ?? endless, 0, idempotency),
+    adopt: (job) => add(job, endless, endless, 1),
     get: (id) => read(() => find(id)),
     toDo: (id) =>
       read(() => {
@@ -272,7 +287,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
       });
       if ("kind" in gone) return gone;
       if (gone.row === null) return { kind: "found", value: "not-there" };
-      counts.add(gone.row.state, -1);
+      counts.moved(gone.row.owner, gone.row.state, undefined);
       return { kind: "found", value: "forgotten" };
     },
     sweep(endedAtMs, atMost) {
@@ -282,7 +297,7 @@ function createStore(file: JobFile, limits: StoreLimits, setAside: string | unde
         return found;
       });
       if ("kind" in gone) return gone;
-      for (const { state } of gone) counts.add(state, -1);
+      for (const { owner, state } of gone) counts.moved(owner, state, undefined);
       return { kind: "found", value: gone.length };
     },
     counts: () => counts.all,

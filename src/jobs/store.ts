@@ -33,7 +33,8 @@ export type Accepted =
   /** The key, or the id, is known: nothing was stored. */
   | { readonly kind: "same"; readonly job: Job }
   | { readonly kind: "mismatch" }
-  | { readonly kind: "full"; readonly limit: number }
+  /** `of` its owner: others may still have jobs taken. */
+  | { readonly kind: "full"; readonly limit: number; readonly of?: "owner" }
   | Unavailable;
 
 export type Moved =
@@ -88,7 +89,7 @@ export interface JobStore {
    * answered; where the disk refuses any of it, nothing has happened. Throws what `work` throws.
    */
   together<T>(work: () => T): Found<T>;
-  /** Another host's job, which may have been handed over there. `queuedMost` does not hold for it. */
+  /** Another host's job, which may have been handed over there. Neither `queuedMost` nor `ownerQueuedMost` holds for it. */
   adopt(job: NewJob): Accepted;
   get(id: string): Found<Job | undefined>;
   /** With the bytes of the request. */
@@ -117,6 +118,8 @@ export interface JobStore {
 export interface StoreLimits {
   /** Jobs that are not ended. */
   readonly queuedMost: number;
+  /** Those of one owner; asked for each new job. Absent: as many as of all. */
+  readonly ownerQueuedMost?: () => number;
   /** Of the file. New jobs are refused above seven eighths of it, so that those inside can still end. */
   readonly bytesMost: number;
 }

@@ -27,6 +27,7 @@ test("only what passes by itself is worth repeating", () => {
     "job_owner_unreachable",
     "job_store_unavailable",
     "no_endpoint",
+    "rate_limited",
     "starting",
     "tier_overloaded",
     "too_many_sockets",

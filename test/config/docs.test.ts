@@ -18,7 +18,8 @@ test("every setting has a default, says what holds without one, or shows how it 
 test("every example of a section is a good configuration", () => {
   const examples = sections.flatMap(({ example }) => example ?? []);
   expect(examples.length).toBeGreaterThan(0);
-  for (const example of examples) expect(complaints(`${engine}${example}`)).toEqual([]);
+  const files = { "/etc/tierline/keys": "lobby:k" };
+  for (const example of examples) expect(complaints(`${engine}${example}`, { files })).toEqual([]);
 });
 
 test("the fleet that docs/operations.md describes is a good configuration under the unit", async () => {

@@ -14,6 +14,17 @@ describe("readKeys", () => {
     });
   });
 
+  test("takes two keys of one name, the old and the new", () => {
+    expect(readKeys("lobby:old\nci:k\nlobby:new\n", "keys")).toEqual({
+      ok: true,
+      keys: [
+        { name: "lobby", key: "old" },
+        { name: "ci", key: "k" },
+        { name: "lobby", key: "new" },
+      ],
+    });
+  });
+
   test.each([
     ["a line without a colon", "a:k\nsecret-without-name", 2, "this line has no colon", form],
     [
@@ -38,11 +49,11 @@ describe("readKeys", () => {
       form,
     ],
     [
-      "a name twice",
-      "a:k1\nb:k2\na:secret",
-      3,
-      "the same name as on line 1",
-      "give each caller a name of its own",
+      "a name three times",
+      "a:k1\nb:k2\na:k3\na:secret",
+      4,
+      "a third key of the name that is on the lines 1 and 3",
+      "two are for a rotation, the old and the new: take the old one out, or give each caller a name of its own",
     ],
     [
       "a key twice",

@@ -32,7 +32,7 @@ describe("loadConfig", () => {
       config: {
         host: { name: "gold-1" },
         listen: { public: { host: "127.0.0.1", port: 8010 }, admin: { host: "127.0.0.1", port: 8011 } },
-        auth: { mode: "none", keys: [] },
+        auth: { mode: "none", keys: [], rules: new Map() },
         limits: { bodyBytes: 4_000_000 },
         log: { level: "info" },
         metrics: { public: true },
@@ -74,6 +74,11 @@ admin = "[::]:9000"
 mode = "keys"
 keys_file = "/keys"
 admin_token_file = "/token"
+[auth.key.lobby]
+sla = ["realtime", "interactive"]
+requests_per_second = 200
+[auth.key.ci]
+requests_per_second = 0.1
 [limits]
 body_bytes = "64KiB"
 [metrics]
@@ -105,6 +110,10 @@ origins = ["*"]
           { name: "lobby", key: "k1" },
           { name: "ci", key: "k:2" },
         ],
+        rules: new Map([
+          ["lobby", { sla: ["realtime", "interactive"], rate: { perSecond: 200, burst: 200 } }],
+          ["ci", { rate: { perSecond: 0.1, burst: 1 } }],
+        ]),
       },
       limits: { bodyBytes: 65_536 },
       metrics: { public: false },

@@ -13,7 +13,8 @@ export interface Refusal {
   readonly says: readonly string[];
 }
 
-const notYet = "this version of tierline does not have it yet; take it out until yours does";
+const keyed = '[auth]\nmode = "keys"\nkeys_file = "/keys"\n';
+const oneKey = { "/keys": "lobby:k\n" };
 
 export const refusals: readonly Refusal[] = [
   // The text is no TOML.
@@ -97,9 +98,12 @@ export const refusals: readonly Refusal[] = [
     ],
   },
   {
-    situation: "a table of a later version",
-    text: "[auth.key.lobby]\n",
-    says: [`tierline.toml:1:7: unknown table [auth.key]\n  ${notYet}`],
+    situation: "a key misspelt in the table of a caller's key",
+    text: `${keyed}[auth.key.lobby]\nrequest_per_second = 3\n`,
+    files: oneKey,
+    says: [
+      "tierline.toml:5:1: unknown key request_per_second in [auth.key.lobby]\n  did you mean requests_per_second?",
+    ],
   },
 
   // The value is none.
@@ -263,6 +267,39 @@ export const refusals: readonly Refusal[] = [
     ],
   },
   {
+    situation: "an SLA class misspelt, and a limit of nothing",
+    text: `${keyed}[auth.key.lobby]\nsla = ["async", "realtme"]\nrequests_per_second = 0\nburst = 1.5\n`,
+    files: oneKey,
+    says: [
+      'tierline.toml:5:17: auth.key.lobby.sla must be a list of SLA classes, such as ["interactive", "async"], not "realtme"\n  did you mean "realtime"?',
+      "tierline.toml:6:23: auth.key.lobby.requests_per_second must be a number above 0 and at most 1000000, not 0",
+      "tierline.toml:7:9: auth.key.lobby.burst must be a whole number from 1 to 1000000, not 1.5",
+    ],
+  },
+  {
+    situation: "limits of no key by name",
+    text: `${keyed}[auth.key]\nsla = ["async"]\n`,
+    files: oneKey,
+    says: [
+      'tierline.toml:5:7: auth.key.sla must be a table, not ["async"]\n  give it a table with a name: [auth.key.NAME]',
+    ],
+  },
+  {
+    situation: "limits of a name that no key can have",
+    text: `${keyed}[auth.key."the lobby"]\nrequests_per_second = 3\n`,
+    files: oneKey,
+    says: [
+      'tierline.toml:4:11: [auth.key."the lobby"] is no name that a key can have\n  names in the keys file are letters, digits, ".", "_" and "-", at most 64 long',
+    ],
+  },
+  {
+    situation: "limits of keys that nobody is asked for",
+    text: "[auth.key.lobby]\nrequests_per_second = 3\n[auth.key.ci]\nrequests_per_second = 3\n",
+    says: [
+      'tierline.toml:1:11: [auth.key.lobby] is written, but auth.mode is "none": nobody is asked for a key, so it would hold nobody to anything\n  write mode = "keys" and keys_file under [auth], or take it out',
+    ],
+  },
+  {
     situation: "keys asked for and none named",
     text: '[auth]\nmode = "keys"\n',
     says: [
@@ -367,6 +404,23 @@ export const warnings: readonly Refusal[] = [
     text: `${engine}[auth]\nkeys_file = "/keys"\n`,
     says: [
       'tierline.toml:6:13: auth.keys_file is written, but auth.mode is "none": nobody is asked for a key\n  write mode = "keys" under [auth]',
+    ],
+  },
+  {
+    situation: "limits of a key that is not there, be it a slip or a key that was taken away",
+    text: `${engine}${keyed}[auth.key.loby]\nsla = ["async"]\n[auth.key.arena]\nsla = ["async"]\n`,
+    files: oneKey,
+    says: [
+      "tierline.toml:8:11: [auth.key.loby] is for a key that /keys does not have, so it holds nobody to anything\n  did you mean lobby?",
+      "tierline.toml:10:11: [auth.key.arena] is for a key that /keys does not have, so it holds nobody to anything\n  correct the name, or take the table out",
+    ],
+  },
+  {
+    situation: "a burst without a rate",
+    text: `${engine}${keyed}[auth.key.lobby]\nburst = 3\n`,
+    files: oneKey,
+    says: [
+      "tierline.toml:9:9: auth.key.lobby.burst is written, but requests_per_second is not, so there is no limit\n  write requests_per_second beside it",
     ],
   },
   {

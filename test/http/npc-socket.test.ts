@@ -3,7 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import fc from "fast-check";
+import { seededRandom } from "../../src/base/random.ts";
+import type { Authenticate } from "../../src/http/auth.ts";
 import { createAuthenticate } from "../../src/http/auth.ts";
+import { createRateLimit } from "../../src/http/rate-limit.ts";
 import { cleanup } from "../support/cleanup.ts";
 import type { ClientAsk } from "../support/frame-client.ts";
 import { decodeAnswers, decodeHeader, encodeAsk } from "../support/frame-client.ts";
@@ -13,6 +16,7 @@ import { npcDoor } from "../support/npc-door.ts";
 import { openNpc } from "../support/npc-listener.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import type { Table } from "../support/scripted-intents.ts";
+import { virtualClock } from "../support/virtual-clock.ts";
 
 const ends = cleanup();
 
@@ -133,6 +137,30 @@ describe("frames on a socket", () => {
     });
   }
 
+  test("beyond the limit of the key are answered by the error 4 under their request id, and the socket goes on", async () => {
+    const clock = virtualClock();
+    const limit = createRateLimit("lobby", { perSecond: 10, burst: 3 }, clock, seededRandom(1));
+    const { url, intents, door } = house(known, { authenticate: () => ({ name: "lobby", limit }) });
+    const { epoch } = intents.archetypes;
+    // The handshake is a request as well.
+    const client = await open(url, { headers: { authorization: "Bearer sk-1" } });
+    const types: [number, number, number][] = [];
+    for (let id = 1; id <= 4; id += 1) {
+      if (id === 4) await clock.advance(100);
+      client.send(encodeAsk(id, epoch, [ask(0)]));
+      const { type, flags, requestId } = decodeHeader(await client.next());
+      types.push([requestId, type, flags]);
+    }
+    expect(types).toEqual([
+      [1, 2, 0],
+      [2, 2, 0],
+      [3, 3, 4],
+      [4, 2, 0],
+    ]);
+    expect(door.registry.expose()).toContain('tierline_shed_total{sla="realtime",because="rate-limited"} 1');
+    expect(door.logged.map((line) => JSON.parse(line).msg)).toEqual(["a key is over its rate limit"]);
+  });
+
   test("that are far too large are not even taken in: 1009", async () => {
     const { url } = house(known);
     const client = await open(url);
@@ -219,21 +247,50 @@ describe("the door of the stream", () => {
     }
   });
 
-  test("closes with 1008 at the next frame once a reload has taken its key away", async () => {
-    const lobby = { name: "lobby", key: "sk-1" };
-    const keys = { authenticate: createAuthenticate([lobby]) };
-    const { intents, url } = house(known, keys);
-    const client = await open(url, { headers: { authorization: "Bearer sk-1" } });
+  test("closes with 1008 at once when a reload takes its key away, though the name keeps another; the rest stay", async () => {
+    const [old, next, arena] = [
+      { name: "lobby", key: "sk-1" },
+      { name: "lobby", key: "sk-2" },
+      { name: "arena", key: "sk-3" },
+    ] as const;
+    const keys = { authenticate: createAuthenticate([old, arena]) };
+    const { intents, npc, url } = house(known, keys);
     const { epoch } = intents.archetypes;
-    const ask = encodeAsk(1, epoch, [{ archetype: 0, situation: 0, npc: 1 }]);
-    client.send(ask);
-    await client.next();
-    keys.authenticate = createAuthenticate([lobby, { name: "arena", key: "sk-2" }]);
-    client.send(ask);
-    await client.next();
-    keys.authenticate = createAuthenticate([{ name: "arena", key: "sk-2" }]);
-    client.send(ask);
-    expect((await client.closed).code).toBe(1008);
+    const as = ({ key }: typeof old | typeof next | typeof arena) =>
+      open(url, { headers: { authorization: `Bearer ${key}` } });
+    const [first, other] = [await as(old), await as(arena)];
+    keys.authenticate = createAuthenticate([old, next, arena]);
+    npc.reloaded();
+    const second = await as(next);
+    keys.authenticate = createAuthenticate([next, arena]);
+    npc.reloaded();
+    expect(await first.closed).toEqual({ code: 1008, reason: "The API key is not known here any more." });
+    for (const client of [second, other]) {
+      client.send(encodeAsk(1, epoch, [ask(0)]));
+      expect(decodeHeader(await client.next()).type).toBe(2);
+    }
+  });
+
+  test("closes with 1008 when a reload takes the class realtime away from its key", async () => {
+    const keys: { authenticate: Authenticate } = { authenticate: () => ({ name: "lobby" }) };
+    const { npc, url } = house(known, keys);
+    const client = await open(url, { headers: { authorization: "Bearer sk-1" } });
+    keys.authenticate = () => ({ name: "lobby", sla: ["async"] });
+    npc.reloaded();
+    expect(await client.closed).toEqual({
+      code: 1008,
+      reason: "The API key may not use realtime any more.",
+    });
+  });
+
+  test("is shut to a key that may not use realtime: 403", async () => {
+    const { url } = house(known, { authenticate: () => ({ name: "lobby", sla: ["interactive", "async"] }) });
+    const response = await knock(url, { authorization: "Bearer sk-1" });
+    expect(response.status).toBe(403);
+    expect(await openAiErrorOf(response)).toMatchObject({
+      code: "forbidden",
+      message: "The key lobby may not use the SLA class realtime. It may use: interactive, async.",
+    });
   });
 
   test("names the key's subprotocol also where nobody is asked for a key, or browsers would hang up", async () => {
@@ -244,9 +301,20 @@ describe("the door of the stream", () => {
 
   test("opens to pages of configured origins only", async () => {
     const { url } = house(known);
+    await open(url);
     await open(url, { headers: { origin: "http://localhost:3000" } });
-    const response = await knock(url, { origin: "http://elsewhere" });
-    expect([response.status, (await openAiErrorOf(response)).code]).toEqual([403, "forbidden"]);
+    // What a page says that has no origin: a file, a sandboxed frame, a redirect.
+    for (const origin of [
+      "http://elsewhere",
+      "http://localhost:3001",
+      "https://localhost:3000",
+      "null",
+      "",
+    ]) {
+      const response = await knock(url, { origin });
+      const { code } = await openAiErrorOf(response);
+      expect([origin, response.status, code]).toEqual([origin, 403, "forbidden"]);
+    }
     const { url: wide } = house(known, { corsOrigins: ["*"] });
     await open(wide, { headers: { origin: "http://elsewhere" } });
   });

@@ -188,6 +188,7 @@ describe("a frame that cannot be answered", () => {
       [409, undefined],
       [400, 1002],
       [413, 1009],
+      [429, undefined],
     ]);
   });
 

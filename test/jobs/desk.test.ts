@@ -95,6 +95,18 @@ describe("an order", () => {
     expect(told.kind === "refused" && (told.retryAfterMs ?? 0)).toBeGreaterThan(0);
   });
 
+  test("that finds its caller's places taken comes back later, and is told that they are; another caller's is taken", async () => {
+    const { order } = scene({ limits: { ...roomy, ownerQueuedMost: () => 1 } });
+    expect((await order({ caller: "lobby" })).kind).toBe("accepted");
+    const told = await order({ caller: "lobby" });
+    expect(told).toMatchObject({
+      code: "tier_overloaded",
+      message: expect.stringContaining("1 jobs of this key are waiting here, half of what may wait in all"),
+    });
+    expect(told.kind === "refused" && (told.retryAfterMs ?? 0)).toBeGreaterThan(0);
+    expect((await order({ caller: "arena" })).kind).toBe("accepted");
+  });
+
   test("that comes with more than the disk takes at once comes back later", async () => {
     const { lane } = scene();
     const { order } = scene({ lane: { ...lane, accept: () => Promise.resolve({ kind: "crowded" }) } });

@@ -74,6 +74,34 @@ describe("accept", () => {
     expect(store.accept(newJob(4)).kind).toBe("stored");
   });
 
+  test("refuses one owner beyond ownerQueuedMost, others not, and knows after a kill how many each has", () => {
+    const here = place();
+    const ownerQueuedMost = () => most;
+    let most = 2;
+    const limits = { ...roomy, ownerQueuedMost };
+    const of = (at: number, owner: string | null) => newJob(at, { owner });
+    const store = here.open(limits);
+    for (const at of [1, 2]) expect(store.accept(of(at, "lobby")).kind).toBe("stored");
+    const full = { kind: "full", limit: 2, of: "owner" } as const;
+    expect(store.accept(of(3, "lobby"))).toEqual(full);
+    expect(store.accept(of(4, "arena")).kind).toBe("stored");
+    expect(store.accept(of(5, null)).kind).toBe("stored");
+    // What another host has left behind is done, whoever it is of, and is its owner's all the same.
+    expect(store.adopt(of(6, "arena")).kind).toBe("stored");
+    expect(store.accept(of(7, "arena"))).toEqual(full);
+
+    const again = here.copy().open(limits);
+    expect(again.accept(of(3, "lobby"))).toEqual(full);
+    expect(again.accept(of(8, null)).kind).toBe("stored");
+    again.cancel(newJob(1).id, later);
+    expect(again.accept(of(3, "lobby")).kind).toBe("stored");
+    expect(again.forget(newJob(6).id)).toMatchObject({ value: "forgotten" });
+    expect(again.accept(of(7, "arena")).kind).toBe("stored");
+    expect(again.accept(of(9, "arena"))).toEqual(full);
+    most = 3;
+    expect(again.accept(of(9, "arena")).kind).toBe("stored");
+  });
+
   test("is the same for an id that is known", () => {
     const store = place().open();
     store.accept(newJob(1));
@@ -225,7 +253,8 @@ describe("together", () => {
 
   test("leaves nothing where the disk is full in the midst of it, and the numbers are as before", () => {
     const here = place();
-    const store = here.open({ ...roomy, bytesMost: 1024 * 1024 });
+    let ownerMost = 9;
+    const store = here.open({ ...roomy, bytesMost: 1024 * 1024, ownerQueuedMost: () => ownerMost });
     store.accept(newJob(1));
     const big = Buffer.alloc(400_000, "x");
     const answer = store.together(() =>
@@ -233,8 +262,10 @@ describe("together", () => {
     );
     expect(answer).toMatchObject({ kind: "unavailable", trouble: { kind: "disk-full" } });
     expect(store.counts().accepted).toBe(1);
+    ownerMost = 2;
     expect(found(store.get(newJob(2).id))).toBeUndefined();
     expect(store.accept(newJob(6)).kind).toBe("stored");
+    expect(store.accept(newJob(7))).toEqual({ kind: "full", limit: 2, of: "owner" });
     expect(found(here.copy().open().unfinished())).toHaveLength(2);
   });
 
@@ -394,11 +425,14 @@ const commands = fc.array(
 
 test("any sequence of operations, restarts and kills leaves what the model says", () => {
   const queuedMost = 5;
+  const ownerMost = 3;
+  const ownerOf = (at: number) => (at % 2 === 0 ? "lobby" : null);
   fc.assert(
     fc.property(commands, (sequence) => {
       let here: JobPlace = jobPlace();
       const places = [here];
-      const limits = { ...roomy, queuedMost };
+      const limits = { ...roomy, queuedMost, ownerQueuedMost: () => ownerMost };
+      const job = (at: number) => newJob(at, { owner: ownerOf(at) });
       let store = here.open(limits);
       const model = new Map<number, Row>();
       const bodies = new Map<string, { at: number; body: string }>();
@@ -429,7 +463,8 @@ test("any sequence of operations, restarts and kills leaves what the model says"
           } else if (command.do === "accept") {
             const { at, key, body } = command;
             const known = key === undefined ? undefined : bodies.get(key);
-            const open = [...model.values()].filter(({ state }) => !isEnd(state)).length;
+            const open = [...model].filter(([, { state }]) => !isEnd(state));
+            const own = open.filter(([other]) => ownerOf(other) === ownerOf(at));
             const expected =
               known !== undefined
                 ? known.body === body
@@ -437,18 +472,18 @@ test("any sequence of operations, restarts and kills leaves what the model says"
                   : "mismatch"
                 : model.has(at)
                   ? "same"
-                  : open >= queuedMost
+                  : open.length >= queuedMost || own.length >= ownerMost
                     ? "full"
                     : "stored";
             const idempotency = key === undefined ? undefined : { caller: "lobby", key, bodyHash: body };
-            expect(store.accept(newJob(at), idempotency).kind).toBe(expected);
+            expect(store.accept(job(at), idempotency).kind).toBe(expected);
             if (expected === "stored") {
               model.set(at, { state: "accepted", fence: 0, attempt: 0, key, endedAtMs: undefined });
               if (key !== undefined) bodies.set(key, { at, body });
             }
           } else if (command.do === "adopt") {
             const { at } = command;
-            expect(store.adopt(newJob(at)).kind).toBe(model.has(at) ? "same" : "stored");
+            expect(store.adopt(job(at)).kind).toBe(model.has(at) ? "same" : "stored");
             if (!model.has(at))
               model.set(at, {
                 state: "accepted",

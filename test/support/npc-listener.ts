@@ -8,11 +8,14 @@ export interface NpcListener {
   readonly url: string;
   /** POST /v1/npc/intents; an object is sent as JSON, bytes as a frame. */
   post(body: unknown, headers?: Record<string, string>): Promise<Response>;
+  /** As after a reload that has changed what the door's settings say. */
+  reloaded(): void;
   stop(): Promise<void>;
 }
 
 export function openNpc(door: NpcDoor): NpcListener {
-  const { url, stop } = listen(createPublicApp(door), { hostname: "127.0.0.1", port: 0 }, door.log);
+  const app = createPublicApp(door);
+  const { url, stop } = listen(app, { hostname: "127.0.0.1", port: 0 }, door.log);
   return {
     url,
     post(body, headers = {}) {
@@ -24,6 +27,7 @@ export function openNpc(door: NpcDoor): NpcListener {
         body: isFrame ? Buffer.from(body) : typeof body === "string" ? body : JSON.stringify(body),
       });
     },
+    reloaded: () => app.reloaded?.(),
     stop: () => stop(true),
   };
 }
