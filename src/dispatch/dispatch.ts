@@ -220,8 +220,14 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       journey.because = "deferred";
       return { kind: "defer", journey };
     };
+    /** It has failed, and may have cost engines their lives. */
+    const failed = async (shed?: Shed): Promise<Dispatched> => {
+      if (tried.length > 0) await breakdowns.spread(request, fleet.peers.length, callerLeft);
+      return callerLeft.aborted ? { kind: "gone", journey } : refuse(shed);
+    };
     /** More attempts are not allowed. */
-    const spent = (now: Instant): Dispatched => (endsInLane(request, now) ? defer() : refuse());
+    const spent = (now: Instant): Promise<Dispatched> | Dispatched =>
+      endsInLane(request, now) && !breakdowns.isStopped(request) ? defer() : failed();
 
     try {
       if (breakdowns.isStopped(request)) return stop();
@@ -232,16 +238,16 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         for (const tier of missedTiers(decision, request, fleet, tried, now)) fleet.missed(tier, now);
         if (decision.do === "defer") return defer();
         if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
-        if (decision.do === "shed") return refuse(decision);
+        if (decision.do === "shed") return await failed(decision);
         const endpoint = fleet.named(decision.endpoint.spec.name);
         if (endpoint === undefined)
           throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
 
         if (tried.length > paidFor) {
-          if (tried.length >= dispatchRule.attemptsMost) return spent(now);
-          if (breakdowns.isStopped(request)) return refuse();
+          if (tried.length >= dispatchRule.attemptsMost) return await spent(now);
+          if (breakdowns.isStopped(request)) return await failed();
           const free: boolean = !leftFree && outcomeRow(tried.at(-1)?.outcome ?? "ok").evacuation === true;
-          if (!free && !budget.spend(now)) return spent(now);
+          if (!free && !budget.spend(now)) return await spent(now);
           leftFree ||= free;
           paidFor = tried.length;
         }

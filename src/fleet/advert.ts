@@ -207,10 +207,9 @@ function readClearing(row: unknown): ToldClearing | undefined {
 
 function readDeaths(row: unknown): ToldDeaths[] | undefined {
   if (!Array.isArray(row)) return undefined;
-  const [hash, deaths]: unknown[] = row;
-  return typeof hash === "string" && /^[0-9a-f]{16}$/.test(hash) && isCount(deaths)
-    ? [[hash, deaths]]
-    : undefined;
+  const [hash, deaths, held]: unknown[] = row;
+  if (typeof hash !== "string" || !/^[0-9a-f]{16}$/.test(hash) || !isCount(deaths)) return undefined;
+  return [held === true ? [hash, deaths, true] : [hash, deaths]];
 }
 
 /** Of a host or an engine; configuration allows no other: it becomes a label and a header. */

@@ -12,18 +12,23 @@ export const quarantineRule = {
   /** Between a connection that broke and the sign that nobody is left behind it. A peer's engine is known by gossip. */
   provenMs: 10_000,
   /** How long a death is presumed, so that no fourth engine is risked while nobody knows. */
-  presumedMs: 3000,
+  presumedMs: 4000,
+  /** How long who is to be refused waits for the other doors to hear of it, lest the caller try them all. */
+  spreadMs: 1000,
   rememberedMost: 1024,
   unprovenMost: 256,
-  /** Rows in an advert, those with the most deaths first; 21 bytes each. */
+  /** Rows in an advert, those with the most deaths first; 27 bytes each at most. */
   toldMost: 16,
   /** How long the others are told that a request has been answered, and who has heard it believes no older word. */
   answeredToldMs: 10_000,
   answeredMost: 64,
 } as const;
 
-/** What one router says of one request: engines that died of it there; 0: it has been answered since. */
-export type ToldDeaths = readonly [hash: string, deaths: number];
+/**
+ * What one router says of one request: how many engines died of it, as far as it knows itself; 0: it has been answered
+ * since. `held`: not yet known, but so many seem to have died that nobody should try it for the moment.
+ */
+export type ToldDeaths = readonly [hash: string, deaths: number, held?: true];
 
 export interface Quarantine {
   /** Nothing is held against any request: there is no need to know whose hash is whose. */
@@ -70,6 +75,8 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
   /** `here`: by an engine that was asked from here, which the others do not know. */
   const answers = new Map<string, { readonly at: Instant; readonly here: boolean }>();
   let unproven: Broken[] = [];
+  /** Until when, by another router's word. */
+  const held = new Map<string, Instant>();
 
   const forgetOld = (now: Instant): void => {
     for (const [hash, { at }] of suspects) {
@@ -79,6 +86,10 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
     for (const [hash, { at }] of answers) {
       if (answers.size <= quarantineRule.answeredMost && now - at < quarantineRule.answeredToldMs) break;
       answers.delete(hash);
+    }
+    for (const [hash, until] of held) {
+      if (held.size <= quarantineRule.unprovenMost && now < until) break;
+      held.delete(hash);
     }
     const isOld = ({ at }: Broken): boolean => now - at >= quarantineRule.provenMs;
     if (unproven[0] !== undefined && isOld(unproven[0])) unproven = unproven.filter((each) => !isOld(each));
@@ -98,9 +109,22 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
     if (!wasStopped && isStopped(suspect, now)) stopped(hash);
   };
 
+  const isPresumed = (broken: Broken, now: Instant): boolean =>
+    broken.presumed && now - broken.at < quarantineRule.presumedMs;
+
+  /** By what is known here alone. */
+  const triesLeftHere = (hash: string, now: Instant): number => {
+    const suspect = suspects.get(hash);
+    if (suspect !== undefined && isStopped(suspect, now)) return 0;
+    const deaths = suspect === undefined ? 0 : deathsOf(suspect);
+    let left = Math.max(1, quarantineRule.deathsMost - deaths);
+    for (const each of unproven) if (each.hash === hash && isPresumed(each, now)) left -= 1;
+    return Math.max(0, left);
+  };
+
   return {
     get idle() {
-      return suspects.size === 0 && unproven.length === 0;
+      return suspects.size === 0 && unproven.length === 0 && held.size === 0;
     },
     broke(hash, endpoint, presumed, now) {
       forgetOld(now);
@@ -124,40 +148,44 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
     },
     answered(hash, now) {
       unproven = unproven.filter((each) => each.hash !== hash);
-      if (!suspects.delete(hash)) return;
+      const wasHeld = held.delete(hash);
+      if (!suspects.delete(hash) && !wasHeld) return;
       answers.set(hash, { at: now, here: true });
       forgetOld(now);
     },
-    triesLeft(hash, now) {
-      const suspect = suspects.get(hash);
-      if (suspect !== undefined && isStopped(suspect, now)) return 0;
-      const deaths = suspect === undefined ? 0 : deathsOf(suspect);
-      let left = Math.max(1, quarantineRule.deathsMost - deaths);
-      for (const each of unproven)
-        if (each.presumed && each.hash === hash && now - each.at < quarantineRule.presumedMs) left -= 1;
-      return Math.max(0, left);
-    },
+    triesLeft: (hash, now) => ((held.get(hash) ?? now) > now ? 0 : triesLeftHere(hash, now)),
     stopped(now) {
       let count = 0;
       for (const suspect of suspects.values()) if (isStopped(suspect, now)) count += 1;
       return count;
     },
     rows(now) {
-      if (suspects.size === 0 && answers.size === 0) return nothing;
+      if (suspects.size === 0 && answers.size === 0 && unproven.length === 0) return nothing;
       forgetOld(now);
+      const presumed = new Set<string>();
+      for (const each of unproven)
+        if (isPresumed(each, now) && triesLeftHere(each.hash, now) === 0) presumed.add(each.hash);
       const ours: ToldDeaths[] = [];
-      for (const [hash, { here }] of suspects) if (here > 0) ours.unshift([hash, here]);
+      for (const [hash, { here }] of suspects)
+        if (here > 0 && !presumed.has(hash)) ours.unshift([hash, here]);
       ours.sort(([, one], [, other]) => other - one);
+      for (const hash of presumed) ours.unshift([hash, suspects.get(hash)?.here ?? 0, true]);
       const answered: ToldDeaths[] = [];
       for (const [hash, { here }] of answers) if (here) answered.push([hash, 0]);
       return [...answered, ...ours].slice(0, quarantineRule.toldMost);
     },
     hear(owner, told = nothing, now) {
-      if (told.length === 0 && suspects.size === 0) return;
+      if (told.length === 0) return;
       forgetOld(now);
-      for (const [hash, deaths] of told) {
+      for (const [hash, deaths, isHeld] of told) {
+        if (isHeld === true && !answers.has(hash)) {
+          held.delete(hash);
+          held.set(hash, now + quarantineRule.presumedMs);
+        }
         if (deaths === 0) {
+          if (isHeld === true) continue;
           suspects.delete(hash);
+          held.delete(hash);
           if (!answers.has(hash)) answers.set(hash, { at: now, here: false });
         } else if (!answers.has(hash) && suspects.get(hash)?.elsewhere.get(owner) !== deaths) {
           // The owner of an older word hears of an answer a moment later than we do, hence the first condition.

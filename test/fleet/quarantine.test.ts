@@ -99,6 +99,19 @@ describe("between routers", () => {
     expect(stopped.sort()).toEqual(["a", "b", "c"]);
   });
 
+  test("what three engines seem to have died of is tried nowhere while nobody knows, and is tried again if they live", () => {
+    const [a, b] = [createQuarantine(), createQuarantine()];
+    for (const engine of ["g-1/vllm", "g-2/vllm", "g-3/vllm"]) a.broke(poison, engine, true, 0);
+    tell(a, "a", [b], 1);
+    expect([a.triesLeft(poison, 2), b.triesLeft(poison, 2), b.stopped(2)]).toEqual([0, 0, 0]);
+    const lapsed = 2 * quarantineRule.presumedMs;
+    tell(a, "a", [b], lapsed);
+    expect([a.triesLeft(poison, lapsed), b.triesLeft(poison, lapsed)]).toEqual([3, 3]);
+    b.rows(10 * lapsed);
+    tell(a, "a", [b], 10 * lapsed);
+    expect(a.rows(10 * lapsed)).toEqual([]);
+  });
+
   test("an answer at one door clears it at all, whatever old news goes about", () => {
     const [a, b, c] = [createQuarantine(), createQuarantine(), createQuarantine()];
     dies(a, "g-1/vllm", 0);
