@@ -318,7 +318,8 @@ test.each([false, true])(
   },
 );
 
-test("a connection that has died without a word costs one attempt's patience, and the next is a fresh one (fault 11)", async () => {
+/** An engine whose connections that are open when it falls `mute` say nothing more and do not close, as behind a NAT. */
+function engineThatFallsMute() {
   let mute = false;
   const answer = JSON.stringify({ choices: [{ message: { content: "Friend." } }] });
   const events = 'data: {"choices":[{"delta":{"content":"Friend."}}]}\n\ndata: [DONE]\n\n';
@@ -328,7 +329,6 @@ test("a connection that has died without a word costs one attempt's patience, an
     for (;;) {
       const request = await connection.request();
       if (request === undefined) return;
-      // As a NAT that has forgotten the flow: what was open then says nothing more, and does not close.
       if (mute && born === "before") {
         asked.push(connection.index);
         return;
@@ -348,16 +348,27 @@ test("a connection that has died without a word costs one attempt's patience, an
     }
   });
   ends(server);
+  return {
+    port: server.port,
+    asked,
+    fallMute() {
+      mute = true;
+    },
+  };
+}
+
+test("a connection that has died without a word costs one attempt's patience, and the next is a fresh one (fault 11)", async () => {
+  const { port, asked, fallMute } = engineThatFallsMute();
   const silver = await engine({ model: "large" });
   const config =
-    engineToml("gold", `http://127.0.0.1:${server.port}`, "", "openai") + engineToml("silver", silver.url);
+    engineToml("gold", `http://127.0.0.1:${port}`, "", "openai") + engineToml("silver", silver.url);
   const firstByteMs = 300;
   const router = ends(
     await startTierline({ config: `${config}[sla.realtime]\nfirst_byte_ms = ${firstByteMs}\n` }),
   );
   const streamed = { ...ask, stream: true };
   await Promise.all(Array.from({ length: 4 }, async () => (await chat(router.url, streamed)).arrayBuffer()));
-  mute = true;
+  fallMute();
   const { response, ms } = await timed(() => chat(router.url, streamed));
   await response.arrayBuffer();
   expect(response.status).toBe(200);
@@ -376,6 +387,26 @@ test("a connection that has died without a word costs one attempt's patience, an
   measured(
     11,
     `fallback after ${ms.toFixed(0)} ms with first_byte_ms = ${firstByteMs}; a fresh connection after ${(performance.now() - began).toFixed(0)} ms and ${tries} requests, none failed`,
+  );
+});
+
+test("a whole answer awaited on such a connection ends at its deadline, and the next takes a fresh one (fault 11)", async () => {
+  const { port, asked, fallMute } = engineThatFallsMute();
+  const router = ends(
+    await startTierline({ config: engineToml("gold", `http://127.0.0.1:${port}`, "", "openai") }),
+  );
+  await (await chat(router.url, ask)).arrayBuffer();
+  fallMute();
+  const deadlineMs = 800;
+  const headers = { "x-tierline-deadline-ms": `${deadlineMs}` };
+  const { response, ms } = await timed(() => chat(router.url, ask, { headers }));
+  expect(asked.length).toBe(1);
+  expect([response.status, (await openAiErrorOf(response)).code]).toEqual([504, "deadline_exceeded"]);
+  expect(ms).toBeLessThan(deadlineMs + 150);
+  expect((await chat(router.url, ask, { headers })).status).toBe(200);
+  measured(
+    11,
+    `a whole answer: 504 after ${ms.toFixed(0)} ms of ${deadlineMs}, and the next request was answered`,
   );
 });
 
