@@ -98,6 +98,8 @@ export async function startSimulatedEngine(
   /** Requests that a hang holds back. */
   let held = new Set<() => void>();
   let frozen = false;
+  /** Of an engine that has died. */
+  let restart: Timer | undefined;
   let { model } = options;
 
   const answer = (exchange: Exchange, unruly = false): void =>
@@ -115,12 +117,16 @@ export async function startSimulatedEngine(
     keepAliveMs: options.keepAliveMs,
     onConnection: () => !faults.strikesConnection(),
     onRequest(plain) {
-      const { method, path, turn } = plain.request;
-      const fault = faults.strike(method, path, turn);
+      const { method, path, turn, body } = plain.request;
+      const fault = faults.strike(method, path, turn, body);
       const exchange = journal.follow(plain, fault?.kind);
       if (fault === undefined) answer(exchange);
       else if (fault.kind === "ignore-constraints") answer(exchange, true);
-      else if (fault.kind === "hang") {
+      else if (fault.kind === "die-of") {
+        listener.refuse();
+        clearTimeout(restart);
+        if (fault.backAfterMs !== undefined) restart = setTimeout(listener.listen, fault.backAfterMs);
+      } else if (fault.kind === "hang") {
         if (fault.afterHead === true) exchange.begin(200, streamHeaders);
         else hold(exchange);
       } else {
@@ -132,6 +138,7 @@ export async function startSimulatedEngine(
 
   const setFaults = (...wanted: readonly Fault[]): void => {
     faults.set(wanted);
+    clearTimeout(restart);
     frozen = wanted.some(freezes);
     if (frozen) scheduler.pause();
     else scheduler.resume();
@@ -163,6 +170,7 @@ export async function startSimulatedEngine(
     }),
     requests: () => journal.requests(),
     async stop() {
+      clearTimeout(restart);
       await control.stop();
       scheduler.stop();
       listener.refuse();

@@ -20,6 +20,7 @@ import { watchSilence } from "./dispatch/silence-watch.ts";
 import { createWaitingRooms } from "./dispatch/waiting-room.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { createQuarantine, quarantineRule } from "./fleet/quarantine.ts";
 import { refusals } from "./host/sealed-message.ts";
 import { alone } from "./http/alone.ts";
 import { createCallers } from "./http/callers.ts";
@@ -39,7 +40,11 @@ import { changed, membersOf, settingsOf } from "./slices.ts";
 import type { SavedCache } from "./snapshots.ts";
 import { registerCacheGauges } from "./telemetry/cache-gauges.ts";
 import { createEndpointLabels } from "./telemetry/endpoint-labels.ts";
-import { registerFleetGauges, registerTierTargets } from "./telemetry/fleet-gauges.ts";
+import {
+  registerFleetGauges,
+  registerQuarantineGauge,
+  registerTierTargets,
+} from "./telemetry/fleet-gauges.ts";
 import { registerGossipGauges, registerMemberGauge } from "./telemetry/gossip-gauges.ts";
 import { registerIntentGauges } from "./telemetry/intent-gauges.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -92,7 +97,15 @@ export function assemble(
   const registry = createRegistry();
   const metrics = createMetrics(registry);
   const labels = createEndpointLabels(fleet, [metrics.attempts]);
+  const quarantine = createQuarantine((hash) => {
+    const { deathsMost, stoppedMs } = quarantineRule;
+    log.warn(
+      { hash, engines: deathsMost, minutes: stoppedMs / 60_000 },
+      "request stopped: engines died of it",
+    );
+  });
   registerFleetGauges(registry, fleet, clock.now, labels);
+  registerQuarantineGauge(registry, quarantine, clock.now);
   const stopProcessGauges = registerProcessGauges(registry, clock, build);
   registerTierTargets(registry, () => loaded.config.tiers);
 
@@ -108,7 +121,10 @@ export function assemble(
     intentOptions: () =>
       Math.max(0, ...loaded.config.intents.archetypes.map(({ actions }) => actions.length)),
     onBack,
-    onAway: (endpoint) => rooms.empty(endpoint),
+    onAway(endpoint) {
+      rooms.empty(endpoint);
+      quarantine.gone(endpoint.spec.name, clock.now());
+    },
     // Whoever waits there has no other watch over it any more.
     onGone: (endpoint) => evacuation.evacuate(endpoint),
     onChanged() {
@@ -125,6 +141,7 @@ export function assemble(
     random,
     budget: createRetryBudget(() => mostSlots, clock.now()),
     linkOf: (endpoint) => links.to(endpoint).link,
+    quarantine,
     events: {
       attemptEnded(endpoint, end) {
         metrics.attempts.with(labels.of(endpoint), end.kind).add(1);
@@ -228,6 +245,7 @@ export function assemble(
       zone,
       listening,
       fleet,
+      quarantine,
       draining: () => lifecycle.phase === "draining",
       intents: () => ({ entries: table.stats().entries, epoch: intents.archetypes.epoch }),
       refused: counts.rejected,

@@ -17,6 +17,7 @@ import type { Advert } from "./fleet/advert.ts";
 import { createClearings } from "./fleet/clearings.ts";
 import type { Fleet } from "./fleet/fleet.ts";
 import { createOwnAdvert } from "./fleet/own-advert.ts";
+import type { Quarantine } from "./fleet/quarantine.ts";
 import type { Discovery } from "./host/discovery.ts";
 import { createDiscovery, systemResolver } from "./host/discovery.ts";
 import type { ForwardSeals } from "./host/forwarded.ts";
@@ -57,6 +58,7 @@ export interface ClusterLinkParts {
   /** What the gossip listener was told to listen on, before it knew its port. */
   readonly listening: string;
   readonly fleet: Fleet;
+  readonly quarantine: Quarantine;
   /** Read with each advert. */
   readonly draining: () => boolean;
   readonly intents: () => Advert["intents"];
@@ -97,7 +99,7 @@ export interface ClusterLink {
 }
 
 export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
-  const { clock, random, log, name, fleet, refused, events } = parts;
+  const { clock, random, log, name, fleet, quarantine, refused, events } = parts;
   let config = parts.config;
   const keys = (): SealKeys => config.keys;
   const seals = createSeals({
@@ -148,6 +150,7 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
     clock,
     fleet,
     clearings,
+    quarantine,
     members: () => gossip?.members() ?? [],
     events,
   });
@@ -174,6 +177,7 @@ export function createClusterLink(parts: ClusterLinkParts): ClusterLink {
     upMs: now - startedAt,
     intents: parts.intents(),
     clearings: clearings.rows(now),
+    deaths: quarantine.rows(now),
   }));
 
   const publish = (): void => {

@@ -7,6 +7,7 @@ import { createAdvertsHeard } from "./fleet/adverts-heard.ts";
 import type { Clearing } from "./fleet/clearing.ts";
 import type { Clearings } from "./fleet/clearings.ts";
 import type { Fleet } from "./fleet/fleet.ts";
+import type { Quarantine } from "./fleet/quarantine.ts";
 import type { MemberFacts } from "./http/door.ts";
 
 export interface MembersHeardParts {
@@ -15,6 +16,7 @@ export interface MembersHeardParts {
   readonly clock: Clock;
   readonly fleet: Fleet;
   readonly clearings: Clearings;
+  readonly quarantine: Quarantine;
   /** All that gossip knows. */
   readonly members: () => readonly Member[];
   readonly events: {
@@ -32,15 +34,19 @@ export interface MembersHeard {
 }
 
 export function createMembersHeard(parts: MembersHeardParts): MembersHeard {
-  const { name, clock, fleet, clearings, members, events } = parts;
+  const { name, clock, fleet, clearings, quarantine, members, events } = parts;
   const adverts = createAdvertsHeard((from, boot, advert) => {
     if (from === name) return;
     for (const clearing of clearings.hear(from, boot, advert.clearings)) events.cleared(from, clearing);
+    quarantine.hear(from, advert.deaths, clock.now());
+    for (const engine of advert.engines)
+      if (engine.state === "unhealthy") quarantine.gone(`${from}/${engine.name}`, clock.now());
   });
 
   const tellFleet = (member: Pick<Member, "claim" | "state" | "metaAt">): void => {
     if (member.claim.name === name) return;
     const facts = adverts.factsOf(member);
+    if (facts.state === "dead") quarantine.gone(member.claim.name, clock.now());
     if (fleet.setPeer(facts, clock.now())) events.endpointsChanged(facts.state === "dead");
   };
 

@@ -7,6 +7,7 @@ import { seededRandom } from "../src/base/random.ts";
 import type { ClusterLink } from "../src/cluster-link.ts";
 import { createClusterLink } from "../src/cluster-link.ts";
 import { createFleet } from "../src/fleet/fleet.ts";
+import { createQuarantine } from "../src/fleet/quarantine.ts";
 import { listen } from "../src/http/listen.ts";
 import { createPublicApp } from "../src/http/public.ts";
 import { cleanup } from "./support/cleanup.ts";
@@ -33,6 +34,7 @@ function router(name: string, seeds: readonly string[] = []) {
     zone: undefined,
     listening: "127.0.0.1",
     fleet: createFleet([], { name, zone: undefined }),
+    quarantine: createQuarantine(),
     draining: () => false,
     intents: () => undefined,
     refused: () => undefined,

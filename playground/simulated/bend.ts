@@ -9,7 +9,7 @@ import { headOf } from "./http-listener.ts";
 
 /**
  * The exchange through which a faulty answer goes, or undefined where the fault has already answered by itself.
- * `hang` and `ignore-constraints` are not handled here: the engine holds such a request back, or reads it differently.
+ * `hang`, `die-of` and `ignore-constraints` are not handled here: the engine holds such a request back, or reads it differently.
  */
 export function bend(exchange: Exchange, fault: Fault): Exchange | undefined {
   switch (fault.kind) {
@@ -59,6 +59,7 @@ export function bend(exchange: Exchange, fault: Fault): Exchange | undefined {
     case "hang":
     case "ignore-constraints":
     case "refuse":
+    case "die-of":
       return exchange;
   }
 }

@@ -49,6 +49,11 @@ type FaultKind =
   | { readonly kind: "error-event"; readonly afterTokens?: number }
   /** Answers as if nothing held it to certain answers: what vLLM does with fields that it does not know. */
   | { readonly kind: "ignore-constraints" }
+  /**
+   * A request with this text in its body kills the engine: every connection is cut, and nobody listens until the faults
+   * are set anew, or for `backAfterMs`. Has no scope.
+   */
+  | { readonly kind: "die-of"; readonly text: string; readonly backAfterMs?: number }
   /** Closes a kept-alive connection, without a byte, when its next request arrives. */
   | { readonly kind: "close-on-reuse" };
 
@@ -61,7 +66,7 @@ export interface FaultPlan {
   set(faults: readonly Fault[]): void;
   current(): readonly Fault[];
   /** The fault that strikes this request, counting it against `times`. */
-  strike(method: string, path: string, turn: number): Fault | undefined;
+  strike(method: string, path: string, turn: number, body: Buffer): Fault | undefined;
   /** Whether a new connection is reset before it can ask anything. */
   strikesConnection(): boolean;
   /** How often a fault has struck since the start. */
@@ -81,6 +86,7 @@ const kinds = new Set<string>([
   "slow-chunks",
   "error-event",
   "ignore-constraints",
+  "die-of",
   "close-on-reuse",
 ] satisfies FaultKind["kind"][]);
 
@@ -110,12 +116,13 @@ export function createFaultPlan(random: Random): FaultPlan {
       plan = faults.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }));
     },
     current: () => plan.filter((row) => row.left > 0).map((row) => row.fault),
-    strike: (method, path, turn) =>
+    strike: (method, path, turn, body) =>
       plan.length === 0
         ? undefined
         : take((fault) => {
             if (fault.kind === "reset" && fault.when === "connect") return false;
             if (fault.kind === "close-on-reuse" && turn < 2) return false;
+            if (fault.kind === "die-of" && !body.includes(fault.text)) return false;
             if (fault.path === undefined) return method === "POST" && path.startsWith("/v1/");
             return fault.path === "*" || fault.path === path;
           }),

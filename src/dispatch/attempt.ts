@@ -50,6 +50,8 @@ export interface CallEnd {
   readonly totalMs: number;
   readonly retryAfterMs?: number | undefined;
   readonly usage?: TokenUsage | undefined;
+  /** A kept-alive connection closed on it before this end, and it was sent once more. */
+  readonly resent?: true;
 }
 
 export type CallResult =
@@ -98,6 +100,7 @@ export function startCall(call: Call): RunningCall {
   let stoppedBy: OutcomeKind | undefined;
   let firstByteMs: number | undefined;
   let ended = false;
+  let resent = false;
 
   const stop = (kind: OutcomeKind): void => {
     if (ended) return;
@@ -115,7 +118,8 @@ export function startCall(call: Call): RunningCall {
     ended = true;
     cancelDeadline();
     cancelFirstByte?.();
-    call.over({ kind, firstByteMs, totalMs: clock.now() - began, ...more });
+    const totalMs = clock.now() - began;
+    call.over({ kind, firstByteMs, totalMs, ...(resent && { resent }), ...more });
   };
 
   const failed: CallControl["failed"] = (error) => {
@@ -138,6 +142,7 @@ export function startCall(call: Call): RunningCall {
   /** A kept-alive connection that closed before any byte of an answer proves nothing: once more, on a fresh one. */
   const sendAgain = (error: unknown): Promise<WireResponse> => {
     if (!isStaleConnection(error) || stoppedBy !== undefined) throw error;
+    resent = true;
     return send(true);
   };
 

@@ -10,6 +10,7 @@ import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readLoadHint } from "../fleet/load.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
+import type { Quarantine } from "../fleet/quarantine.ts";
 import { modelAt } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
 import { missedTiers } from "../routing/missed.ts";
@@ -17,12 +18,13 @@ import type { Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
 import type { CallEnd, CallResult } from "./attempt.ts";
 import { startCall } from "./attempt.ts";
+import { createBreakdowns } from "./breakdowns.ts";
 import { engineCall } from "./engine-call.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { Evacuation } from "./evacuation.ts";
 import { isUnknownThere, servesAnother } from "./hot-swap.ts";
 import type { InferenceRequest } from "./inference-request.ts";
-import { refusalOf } from "./refusal.ts";
+import { refusalOf, stopped } from "./refusal.ts";
 import type { Relay } from "./relay.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { WaitingRooms } from "./waiting-room.ts";
@@ -44,8 +46,8 @@ export interface Journey {
   queuedMs: number;
   /** Time spent in calls to engines, until their answers could begin or they failed. */
   engineMs: number;
-  /** The last two: the answer of another request. */
-  because: Reason | "cached" | "joined";
+  /** `cached` and `joined`: the answer of another request. `quarantined`: engines died of it. */
+  because: Reason | "cached" | "joined" | "quarantined";
 }
 
 /** Who gave the answer; where it is given again, perhaps long ago. */
@@ -94,6 +96,7 @@ export interface DispatchParts {
   readonly rooms: WaitingRooms;
   readonly evacuation: Evacuation;
   readonly budget: RetryBudget;
+  readonly quarantine: Quarantine;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: DispatchEvents;
@@ -106,6 +109,7 @@ export type Dispatch = (request: InferenceRequest, callerLeft: Leaving) => Promi
 
 export function createDispatch(parts: DispatchParts): Dispatch {
   const { fleet, rooms, evacuation, budget, clock, random } = parts;
+  const breakdowns = createBreakdowns(parts.quarantine, clock);
 
   /** One call, from the slot taken to the slot given back. */
   const attempt = (
@@ -160,6 +164,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       over(end) {
         const outcome = { ...end, model: asked.model, stream: request.stream, shares, yields };
         const moved = endpoint.end(outcome, clock.now(), random);
+        breakdowns.ended(request, endpoint, end);
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
@@ -203,6 +208,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       if (wokenBy !== undefined) rooms.slotFreed(wokenBy);
       wokenBy = undefined;
     };
+    const stop = (): Dispatched => {
+      journey.because = "quarantined";
+      return { kind: "refusal", ...stopped, journey };
+    };
     const refuse = (shed?: Shed): Dispatched => {
       const late = clock.now() >= request.deadline;
       return { kind: "refusal", ...refusalOf(tried, late, shed, random), journey };
@@ -211,10 +220,17 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       journey.because = "deferred";
       return { kind: "defer", journey };
     };
+    /** It has failed, and may have cost engines their lives. */
+    const failed = async (shed?: Shed): Promise<Dispatched> => {
+      if (tried.length > 0) await breakdowns.spread(request, fleet.peers.length, callerLeft);
+      return callerLeft.aborted ? { kind: "gone", journey } : refuse(shed);
+    };
     /** More attempts are not allowed. */
-    const spent = (now: Instant): Dispatched => (endsInLane(request, now) ? defer() : refuse());
+    const spent = (now: Instant): Promise<Dispatched> | Dispatched =>
+      endsInLane(request, now) && !breakdowns.isStopped(request) ? defer() : failed();
 
     try {
+      if (breakdowns.isStopped(request)) return stop();
       for (;;) {
         const now = clock.now();
         if (callerLeft.aborted) return { kind: "gone", journey };
@@ -222,15 +238,16 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         for (const tier of missedTiers(decision, request, fleet, tried, now)) fleet.missed(tier, now);
         if (decision.do === "defer") return defer();
         if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
-        if (decision.do === "shed") return refuse(decision);
+        if (decision.do === "shed") return await failed(decision);
         const endpoint = fleet.named(decision.endpoint.spec.name);
         if (endpoint === undefined)
           throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
 
         if (tried.length > paidFor) {
-          if (tried.length >= dispatchRule.attemptsMost) return spent(now);
+          if (tried.length >= dispatchRule.attemptsMost) return await spent(now);
+          if (breakdowns.isStopped(request)) return await failed();
           const free: boolean = !leftFree && outcomeRow(tried.at(-1)?.outcome ?? "ok").evacuation === true;
-          if (!free && !budget.spend(now)) return spent(now);
+          if (!free && !budget.spend(now)) return await spent(now);
           leftFree ||= free;
           paidFor = tried.length;
         }

@@ -3,6 +3,7 @@
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { Random } from "../base/random.ts";
 import type { OutcomeKind } from "../fleet/outcome.ts";
+import { quarantineRule } from "../fleet/quarantine.ts";
 import { admissionRule, retryAfterMs } from "../routing/admission.ts";
 import type { Shed, ShedReason } from "../routing/decision.ts";
 import type { Tried } from "../routing/request.ts";
@@ -38,6 +39,13 @@ const shedRefusals: Readonly<Record<ShedReason, { readonly code: ErrorCode; read
     code: "draining",
     message: "This host is draining and no peer can take the request. Try again shortly, or another host.",
   },
+};
+
+/** Of a request that engines died of. An SDK that asked again on its own would cost the next one. */
+export const stopped: Refusal = {
+  code: "upstream_failed",
+  message: `This request has been stopped: ${quarantineRule.deathsMost} engines broke down over it, and none has answered it. It gets another try when none has for ${quarantineRule.stoppedMs / 60_000} minutes. Change it, or tell whoever runs the engines.`,
+  retryAfterMs: undefined,
 };
 
 /** `late`: the deadline has passed. `shed`: what routing said, where it ended the matter. */

@@ -11,6 +11,8 @@ import { tiers } from "./endpoint.ts";
 import type { EndpointState } from "./endpoint-state.ts";
 import type { EngineState, Load } from "./load.ts";
 import { engineStates, isCount, isTime, loadOf } from "./load.ts";
+import type { ToldDeaths } from "./quarantine.ts";
+import { quarantineRule } from "./quarantine.ts";
 import { breaksForAll } from "./standing.ts";
 
 export const advertRule = {
@@ -55,10 +57,15 @@ export interface Advert {
   readonly clearings?: readonly ToldClearing[] | undefined;
   /** Tiers of which its router has just found all peers full; absent: none. */
   readonly short?: readonly Tier[] | undefined;
+  /** Requests that engines died of; absent: none. */
+  readonly deaths?: readonly ToldDeaths[] | undefined;
 }
 
 export interface HostFacts
-  extends Pick<Advert, "public" | "zone" | "draining" | "upMs" | "intents" | "clearings" | "short"> {
+  extends Pick<
+    Advert,
+    "public" | "zone" | "draining" | "upMs" | "intents" | "clearings" | "short" | "deaths"
+  > {
   readonly name: string;
 }
 
@@ -74,6 +81,7 @@ export interface WireAdvert {
   readonly engines: readonly WireEngine[];
   readonly clearings?: readonly WireClearing[];
   readonly short?: readonly Tier[];
+  readonly deaths?: readonly ToldDeaths[];
 }
 type WireEngine = readonly [
   name: string,
@@ -94,7 +102,7 @@ type WireClearing = readonly [
 ];
 
 export function advertOf(local: readonly EndpointState[], host: HostFacts, now: Instant): WireAdvert {
-  const { clearings = [], short = [] } = host;
+  const { clearings = [], short = [], deaths = [] } = host;
   let charsLeft: number = advertRule.modelCharsMost;
   const engines = local.slice(0, advertRule.enginesMost).map((endpoint): WireEngine => {
     const { spec, models = [] } = endpoint;
@@ -120,6 +128,7 @@ export function advertOf(local: readonly EndpointState[], host: HostFacts, now: 
     engines,
     ...(clearings.length === 0 ? {} : { clearings: clearings.map(wireClearing) }),
     ...(short.length === 0 ? {} : { short }),
+    ...(deaths.length === 0 ? {} : { deaths }),
   };
 }
 
@@ -139,12 +148,15 @@ function stateOf(endpoint: EndpointState, now: Instant): EngineState {
 /** Undefined where it is no advert that we understand; an engine that we cannot read costs only itself. */
 export function readAdvert(value: unknown): Advert | undefined {
   if (!isRecord(value)) return undefined;
-  const { v, at, up_ms, public: address, zone, draining, intents, engines, clearings, short } = value;
+  const { v, at, up_ms, public: address, zone, draining, intents, engines, clearings, short, deaths } = value;
   if (!isCount(v) || v > advertRule.version) return undefined;
   if (!isTime(at) || !isTime(up_ms) || !isAddress(address)) return undefined;
   if (!(zone === undefined || isZone(zone)) || !Array.isArray(engines)) return undefined;
   const told = Array.isArray(clearings) ? clearings.slice(0, clearingsRule.toldMost) : [];
   const cleared = told.flatMap((row) => readClearing(row) ?? []);
+  const died = Array.isArray(deaths)
+    ? deaths.slice(0, quarantineRule.toldMost).flatMap((row) => readDeaths(row) ?? [])
+    : [];
   const shortOf = Array.isArray(short) ? tiers.filter((tier) => short.includes(tier)) : [];
   return {
     public: address,
@@ -154,6 +166,7 @@ export function readAdvert(value: unknown): Advert | undefined {
     intents: readIntents(intents),
     ...(cleared.length === 0 ? {} : { clearings: cleared }),
     ...(shortOf.length === 0 ? {} : { short: shortOf }),
+    ...(died.length === 0 ? {} : { deaths: died }),
     engines: engines.slice(0, advertRule.enginesMost).flatMap((row) => readEngine(row, at) ?? []),
   };
 }
@@ -190,6 +203,13 @@ function readClearing(row: unknown): ToldClearing | undefined {
   if (!isTime(serial) || serial === 0 || cache !== cacheName) return undefined;
   if (!isStartOrNone(archetype) || !isStartOrNone(prefix)) return undefined;
   return { serial, clearing: { cache, archetype, prefix } };
+}
+
+function readDeaths(row: unknown): ToldDeaths[] | undefined {
+  if (!Array.isArray(row)) return undefined;
+  const [hash, deaths, held]: unknown[] = row;
+  if (typeof hash !== "string" || !/^[0-9a-f]{16}$/.test(hash) || !isCount(deaths)) return undefined;
+  return [held === true ? [hash, deaths, true] : [hash, deaths]];
 }
 
 /** Of a host or an engine; configuration allows no other: it becomes a label and a header. */

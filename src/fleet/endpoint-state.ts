@@ -237,6 +237,8 @@ export function createEndpointState(
       if (stream) inflightStreams += 1;
       lastPick = pick;
       breakerOf(model).begin(now);
+      // Of a peer's slots its router tells everybody.
+      if (behind === undefined) pushBack.tried(now);
       silence.owed(now);
     },
     heard(now: Instant): void {

@@ -11,6 +11,10 @@ export interface OutcomeRow {
   readonly bars?: true;
   /** Leaving such an endpoint costs no retry token, once a request. */
   readonly evacuation?: true;
+  /** The endpoint may have died of the request. */
+  readonly broke?: true;
+  /** Nobody is there. */
+  readonly absent?: true;
 }
 
 export const outcomes = {
@@ -18,14 +22,14 @@ export const outcomes = {
   /** Any 4xx but 429: the caller's own mistake. */
   "client-error": { answered: true },
   busy: { load: true },
-  "server-error": { failure: "remote" },
+  "server-error": { failure: "remote", broke: true },
   garbage: { failure: "remote" },
-  truncated: { failure: "remote" },
+  truncated: { failure: "remote", broke: true },
   /** Another router does not let this one request through: its limits are others than ours. */
   declined: {},
-  refused: { failure: "local", bars: true, evacuation: true },
-  unreachable: { failure: "local", bars: true, evacuation: true },
-  reset: { failure: "local", bars: true, evacuation: true },
+  refused: { failure: "local", bars: true, evacuation: true, absent: true },
+  unreachable: { failure: "local", bars: true, evacuation: true, absent: true },
+  reset: { failure: "local", bars: true, evacuation: true, broke: true },
   timeout: { failure: "local" },
   /** Evacuated because the endpoint fell silent; silence has its own memory and needs no breaker. */
   silent: { evacuation: true },

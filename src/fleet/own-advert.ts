@@ -35,9 +35,10 @@ export function createOwnAdvert(
   };
 }
 
-const keyOf = ({ draining, clearings, engines }: WireAdvert): string =>
+const keyOf = ({ draining, clearings, deaths, engines }: WireAdvert): string =>
   JSON.stringify([
     draining,
     clearings,
+    deaths,
     engines.map(([engine, tier, models, slots, , , , , state]) => [engine, tier, models, slots, state]),
   ]);

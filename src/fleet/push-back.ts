@@ -7,18 +7,23 @@ const pushBackRule = {
   leastMs: 100,
   mostMs: 1000,
   doublingsMost: 10,
+  /** Who has not refused the first within this has room for the others. */
+  triedMs: 100,
 } as const;
 
 export interface PushBack {
   pushed(askedMs: number | undefined, now: Instant): void;
   /** He has done what was asked of him. */
   answered(): void;
+  /** He is asked again; once his time is over, one goes before the others. */
+  tried(now: Instant): void;
   active(now: Instant): boolean;
 }
 
 export function createPushBack(): PushBack {
   let until: Instant = 0;
   let inARow = 0;
+  let triedAt: Instant | undefined;
 
   return {
     pushed(askedMs, now) {
@@ -26,10 +31,15 @@ export function createPushBack(): PushBack {
       const grown = leastMs * 2 ** Math.min(inARow, doublingsMost);
       until = now + Math.min(Math.max(askedMs ?? leastMs, grown), mostMs);
       inARow += 1;
+      triedAt = undefined;
     },
     answered() {
       inARow = 0;
+      triedAt = undefined;
     },
-    active: (now) => now < until,
+    tried(now) {
+      if (inARow > 0 && now >= until) triedAt ??= now;
+    },
+    active: (now) => now < until || (triedAt !== undefined && now - triedAt < pushBackRule.triedMs),
   };
 }

@@ -4,6 +4,7 @@ import type { Instant } from "../base/clock.ts";
 import { tiers } from "../fleet/endpoint.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import { available, poolOf } from "../fleet/fleet.ts";
+import type { Quarantine } from "../fleet/quarantine.ts";
 import type { EndpointLabels } from "./endpoint-labels.ts";
 import type { Registry } from "./registry.ts";
 
@@ -50,6 +51,19 @@ export function registerFleetGauges(
     "1 where so many peers are suspect or draining that suspicion is not believed.",
     [],
     (set) => set(fleet.panic ? 1 : 0),
+  );
+}
+
+export function registerQuarantineGauge(
+  registry: Registry,
+  quarantine: Pick<Quarantine, "stopped">,
+  now: () => Instant,
+): void {
+  registry.gauge(
+    "tierline_quarantined_requests",
+    "Requests that are stopped because engines died of them.",
+    [],
+    (set) => set(quarantine.stopped(now())),
   );
 }
 

@@ -12,6 +12,7 @@ import { createWaitingRooms } from "../../src/dispatch/waiting-room.ts";
 import { peer as dialect } from "../../src/engines/peer.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { createQuarantine } from "../../src/fleet/quarantine.ts";
 import { advertWith, engineThere } from "../support/adverts.ts";
 import type { Reply } from "../support/fake-wire.ts";
 import { fakeWire } from "../support/fake-wire.ts";
@@ -40,6 +41,7 @@ function scene(replies: Readonly<Record<string, Reply>>) {
     clock,
     random,
     budget: createRetryBudget(() => 4, clock.now()),
+    quarantine: createQuarantine(),
     linkOf(endpoint) {
       const wire = wires[endpoint.spec.name];
       if (wire === undefined) throw new Error(`no wire to ${endpoint.spec.name}`);

@@ -14,6 +14,7 @@ import { dialects } from "../../src/engines/engine.ts";
 import type { Tier } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { createQuarantine } from "../../src/fleet/quarantine.ts";
 import type { FakeWire, Reply } from "../support/fake-wire.ts";
 import { fakeWire } from "../support/fake-wire.ts";
 import { inference } from "../support/inference.ts";
@@ -66,6 +67,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
   };
   const ends: CallEnd[] = [];
   const moves: string[] = [];
+  const quarantine = createQuarantine();
   const rooms = createWaitingRooms(clock);
   const evacuation = createEvacuation(rooms, clock);
   const dispatch = createDispatch({
@@ -75,6 +77,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     clock,
     random,
     budget: options.budget ?? createRetryBudget(() => 4, clock.now()),
+    quarantine,
     linkOf: ({ spec }) => ({
       relist() {
         const { models, afterMs } = engines[spec.name]?.relist ?? {
@@ -135,6 +138,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     fleet,
     dispatch,
     evacuation,
+    quarantine,
     rooms,
     ask,
     ends,

@@ -5,6 +5,8 @@ import type { Fault } from "../../playground/simulated/faults.ts";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { longRun } from "../support/failures.ts";
+import { measured } from "../support/measured.ts";
 import { openAiErrorOf, readOpenAiError } from "../support/openai-error.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
@@ -94,8 +96,8 @@ describe("an engine that fails after its first byte", () => {
     ["ends without its last chunk", { kind: "truncate", how: "last-chunk" }],
     ["is reset", { kind: "reset", when: "body", bytes: 900 }],
   ] as [string, Fault][])(
-    "a stream that %s ends with an error event, no [DONE] and no clean end, and is never repeated",
-    async (_, fault) => {
+    "a stream that %s ends with an error event, no [DONE] and no clean end, and is never repeated (fault 2)",
+    async (how, fault) => {
       const { gold, silver, router } = await goldAndSilver("", 15);
       gold.fault(fault);
       const response = await chat(router.url, { ...ask, stream: true, max_tokens: 20 });
@@ -110,6 +112,7 @@ describe("an engine that fails after its first byte", () => {
         silver.stats().paths["/v1/models"] === undefined ? 0 : silver.stats().started,
       );
       expect(silver.requests().filter(({ method }) => method === "POST")).toEqual([]);
+      measured(2, `a stream that ${how}: told in band, not whole, not repeated`);
     },
   );
 
@@ -199,20 +202,28 @@ describe("refusals are honest", () => {
 });
 
 describe("connections", () => {
-  test("kept-alive connections that close on reuse cost no request: 0 of 10,000", async () => {
+  test("kept-alive connections that close on reuse cost no request: 0 of 10,000, of 100,000 in the long run (fault 10)", async () => {
     const { gold, router } = await goldAlone();
     gold.fault({ kind: "close-on-reuse", probability: 0.5 });
+    const requests = longRun ? 100_000 : 10_000;
+    const callers = 16;
     let bad = 0;
     const worker = async (): Promise<void> => {
-      for (let turn = 0; turn < 625; turn += 1) {
+      for (let turn = 0; turn < requests / callers; turn += 1) {
         const response = await chat(router.url, { ...ask, max_tokens: 1 });
         if (response.status !== 200) bad += 1;
         await response.arrayBuffer();
       }
     };
-    await Promise.all(Array.from({ length: 16 }, worker));
+    await Promise.all(Array.from({ length: callers }, worker));
     expect(bad).toBe(0);
-  }, 60_000);
+    const { faultsStruck } = gold.stats();
+    expect(faultsStruck).toBeGreaterThan(requests / 10);
+    measured(
+      10,
+      `${bad} of ${requests} requests failed, while ${faultsStruck} connections were closed as they were used again`,
+    );
+  }, 600_000);
 
   test.each([false, true])(
     "a caller who leaves frees the engine within 100 ms (stream: %p)",

@@ -23,3 +23,16 @@ test("who names a longer time gets it, up to a second", () => {
   push.pushed(60_000, now);
   expect(push.active(now + 1000)).toBe(false);
 });
+
+test("when the time is over one is sent first, and the others when that one is answered, or not refused within 100 ms", () => {
+  const push = createPushBack();
+  push.tried(now);
+  expect(push.active(now)).toBe(false);
+  push.pushed(undefined, now);
+  push.tried(now + 100);
+  expect([push.active(now + 101), push.active(now + 200)]).toEqual([true, false]);
+  push.pushed(undefined, now + 300);
+  push.tried(now + 500);
+  push.answered();
+  expect(push.active(now + 501)).toBe(false);
+});

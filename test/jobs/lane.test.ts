@@ -7,6 +7,7 @@ import type { JobPlace } from "../support/job-place.ts";
 import { jobPlace, newJob } from "../support/job-place.ts";
 import type { LaneSceneOptions } from "../support/lane-scene.ts";
 import { laneScene } from "../support/lane-scene.ts";
+import { measured } from "../support/measured.ts";
 import { scriptedRunner } from "../support/scripted-runner.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
@@ -240,7 +241,7 @@ describe("after a crash", () => {
     expect(after.runner.asked("submit")).toEqual([]);
   });
 
-  test("the third crash of one job poisons it and says so; the others with it go on, one at a time", async () => {
+  test("the third crash of one job poisons it and says so; the others with it go on, one at a time (fault 49)", async () => {
     const before = scene();
     const guilty = before.leave(1, 2);
     const others = [2, 3, 4].map((at) => before.leave(at, 1));
@@ -255,6 +256,7 @@ describe("after a crash", () => {
     expect(after.job(guilty).error?.message).toContain("crashed 3 times");
     for (const id of others) expect(after.job(id)).toMatchObject({ state: "done", recoveries: 2 });
     expect(after.runner.most.submit).toBe(1);
+    measured(49, "a job that crashed the router 3 times is poisoned; 3 others beside it are done");
   });
 
   test("one crash is counted once, also where the disk refuses to take the job back", async () => {

@@ -10,6 +10,7 @@ import { createWaitingRooms } from "../../src/dispatch/waiting-room.ts";
 import { dialects } from "../../src/engines/engine.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { createQuarantine } from "../../src/fleet/quarantine.ts";
 import type { Forwarded, ForwardSeals } from "../../src/host/forwarded.ts";
 import { createForwardSeals } from "../../src/host/forwarded.ts";
 import type { Refused } from "../../src/host/sealed-message.ts";
@@ -99,6 +100,7 @@ export function openForwarding(options: ForwardingOptions = {}): Forwarding {
     clock,
     random,
     budget: createRetryBudget(() => 4, clock.now()),
+    quarantine: createQuarantine(),
     linkOf: (to) => peerLinks.of(to)?.link ?? scripted(to === endpoint ? engine : peerWire),
     events: { attemptEnded: () => undefined, breakerMoved: () => undefined },
   });

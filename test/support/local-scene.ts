@@ -12,6 +12,7 @@ import { dialects } from "../../src/engines/engine.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import { createQuarantine } from "../../src/fleet/quarantine.ts";
 import type { LocalRunner } from "../../src/jobs/local.ts";
 import { createLocalRunner } from "../../src/jobs/local.ts";
 import { createPlayersFirst } from "../../src/jobs/players-first.ts";
@@ -83,6 +84,7 @@ export function localScene(
     clock,
     random,
     budget: createRetryBudget(() => 4, clock.now()),
+    quarantine: createQuarantine(),
     linkOf: () => ({
       client: wire.client,
       dialect: dialects.vllm,

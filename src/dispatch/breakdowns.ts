@@ -1,0 +1,58 @@
+// Which attempts may have cost an engine its life, and whether a request may cost one more.
+
+import type { Clock } from "../base/clock.ts";
+import type { Leaving } from "../base/departure.ts";
+import { pause } from "../base/pause.ts";
+import type { EndpointState } from "../fleet/endpoint-state.ts";
+import { outcomeRow } from "../fleet/outcome.ts";
+import type { Quarantine } from "../fleet/quarantine.ts";
+import { quarantineRule } from "../fleet/quarantine.ts";
+import type { CallEnd } from "./attempt.ts";
+import type { InferenceRequest } from "./inference-request.ts";
+
+export interface Breakdowns {
+  ended(request: InferenceRequest, endpoint: EndpointState, end: CallEnd): void;
+  /** Too many engines have died of it, or seem to. */
+  isStopped(request: InferenceRequest): boolean;
+  /** Before its caller hears that it has failed: until other doors know of it, if there are any, and there is time. */
+  spread(request: InferenceRequest, doors: number, callerLeft: Leaving): Promise<void> | undefined;
+}
+
+/** The answer must be there by the deadline. */
+const marginMs = 100;
+
+export function createBreakdowns(quarantine: Quarantine, clock: Clock): Breakdowns {
+  const isStopped = (request: InferenceRequest): boolean =>
+    !quarantine.idle && !isAnothers(request) && quarantine.triesLeft(hashOf(request), clock.now()) === 0;
+  const timeFor = ({ deadline }: InferenceRequest): number =>
+    Math.min(quarantineRule.spreadMs, deadline - clock.now() - marginMs);
+
+  return {
+    ended(request, { spec: { name }, peer }, { kind, resent }) {
+      const { answered, broke, absent } = outcomeRow(kind);
+      const now = clock.now();
+      const counts = !isAnothers(request);
+      if (counts && answered === true && !quarantine.idle) quarantine.answered(hashOf(request), now);
+      if (counts && answered !== true && (broke === true || resent === true)) {
+        // An engine that says 500 mostly lives on. Of a peer's that died no more can be told from its answer.
+        quarantine.broke(hashOf(request), name, kind !== "server-error" || peer !== undefined, now);
+      }
+      if (absent === true) quarantine.gone(name, now);
+    },
+    isStopped,
+    spread(request, doors, callerLeft) {
+      const ms = timeFor(request);
+      return doors > 0 && ms > 0 && isStopped(request) ? pause(clock, ms, callerLeft) : undefined;
+    },
+  };
+}
+
+/** Whoever forwarded it counts, for all that it meets is told there. */
+const isAnothers = ({ only }: InferenceRequest): boolean => only !== undefined;
+
+/** The same at every router of the fleet, and good enough: to share another's hash gains nobody anything. */
+function hashOf({ path, body, question }: InferenceRequest): string {
+  const seed = BigInt(Bun.hash.crc32(path));
+  const asked = question === undefined ? body : JSON.stringify(question);
+  return Bun.hash.wyhash(asked, seed).toString(16).padStart(16, "0");
+}

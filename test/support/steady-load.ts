@@ -1,0 +1,59 @@
+// Callers who ask at a steady pace, whatever becomes of what they asked before.
+
+import { chat, messages } from "./chat.ts";
+
+export interface SteadyAnswer {
+  /** 0: there was none. */
+  readonly status: number;
+  readonly tier: string | null;
+  readonly endpoint: string | null;
+  readonly askedAt: number;
+  readonly ms: number;
+}
+
+export interface SteadyLoad {
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly body?: object;
+  readonly headers?: Record<string, string>;
+}
+
+export async function steadyLoad(
+  url: string,
+  { perSecond, seconds, body = {}, headers = {} }: SteadyLoad,
+): Promise<readonly SteadyAnswer[]> {
+  const ask = async (): Promise<SteadyAnswer> => {
+    const askedAt = performance.now();
+    const end = (status: number, from?: Headers): SteadyAnswer => ({
+      status,
+      tier: from?.get("x-tierline-tier") ?? null,
+      endpoint: from?.get("x-tierline-endpoint") ?? null,
+      askedAt,
+      ms: performance.now() - askedAt,
+    });
+    try {
+      const response = await chat(url, { model: "gold", messages, max_tokens: 2, ...body }, { headers });
+      await response.arrayBuffer();
+      return end(response.status, response.headers);
+    } catch {
+      return end(0);
+    }
+  };
+  const asked: Promise<SteadyAnswer>[] = [];
+  const began = performance.now();
+  for (let sent = 0; sent < perSecond * seconds; sent += 1) {
+    const due = began + (sent * 1000) / perSecond;
+    if (due > performance.now()) await Bun.sleep(due - performance.now());
+    asked.push(ask());
+  }
+  return Promise.all(asked);
+}
+
+/** One line for each status that is not 200, with how often. */
+export function failedOf(answers: readonly SteadyAnswer[]): string[] {
+  const kinds = Map.groupBy(
+    answers.filter(({ status }) => status !== 200),
+    ({ status }) => status,
+  );
+  return [...kinds].map(([status, all]) => `${all.length}x ${status}`);
+}
