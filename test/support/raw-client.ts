@@ -20,6 +20,8 @@ export interface RawClient {
   readonly closed: boolean;
   /** What came and was taken for no answer. */
   rest(): string;
+  /** Reads no more. */
+  pause(): void;
   stop(): void;
 }
 
@@ -54,7 +56,8 @@ export function rawClient(url: string): Promise<RawClient> {
         return isClosed;
       },
       rest: () => received,
-      stop: () => socket.destroy(),
+      pause: () => void socket.pause(),
+      stop: () => void socket.destroy(),
     }),
   );
   socket.setNoDelay(true);
