@@ -6,6 +6,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
+import { seededRandom } from "../../src/base/random.ts";
 import { attack } from "../support/attack.ts";
 import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -50,6 +51,23 @@ test("of the corpus of hostile requests each is refused or served as it was mean
     34,
     `${hostileRequests.length} hostile requests: ${counts.refused} refused or closed, ${counts.correct} answered as they were meant, ${counts.unfinished} rightly waited for; 0 desyncs (${counts.kept} connections went on and answered the next request with its own answer), 0 crashes`,
   );
+}, 60_000);
+
+test("cut anywhere into packets they mean what they mean as a whole", async () => {
+  const { router, posts } = await house();
+  const random = seededRandom(46);
+  const wrong: string[] = [];
+  for (const hostile of hostileRequests) {
+    const { title, bytes, verdicts } = hostile;
+    // Two requests that do not come at once are two requests.
+    if (bytes.length > 20_000 || verdicts.includes("waits") || verdicts.includes("cut")) continue;
+    const place = (): number => 1 + Math.floor(random() * (bytes.length - 1));
+    const cuts = [place(), place(), bytes.indexOf("\r\n\r\n") + 2].sort((a, b) => a - b);
+    const { verdict, status, wrongs } = await attack(router.url, hostile, posts, cuts);
+    if (!verdicts.includes(verdict)) wrong.push(`${title} cut at ${cuts}: ${verdict} ${status ?? ""}`);
+    wrong.push(...wrongs.map((each) => `${title} cut at ${cuts}: ${each}`));
+  }
+  expect(wrong).toEqual([]);
 }, 60_000);
 
 test("no spelling of a path leads past the question for a key", async () => {

@@ -22,17 +22,27 @@ const rule = {
 
 let markers = 0;
 
-/** `seen`: the requests for inference that the engine has got so far, oldest first. */
+/**
+ * `seen`: the requests for inference that the engine has got so far, oldest first. `cuts`: in how many places the bytes are
+ * cut, each piece in a packet of its own.
+ */
 export async function attack(
   url: string,
   { bytes, verdicts }: HostileRequest,
   seen: () => readonly RecordedRequest[],
+  cuts: readonly number[] = [],
 ): Promise<Attacked> {
   const wrongs: string[] = [];
   const before = seen().length;
   const client = await rawClient(url);
   try {
-    client.write(bytes);
+    let from = 0;
+    for (const at of cuts) {
+      client.write(bytes.slice(from, at));
+      from = at;
+      await Bun.sleep(1);
+    }
+    client.write(bytes.slice(from));
     const method = /^\s*([A-Z]+) /.exec(bytes)?.[1];
     const answer = await client.answer(verdicts.includes("waits") ? rule.silenceMs : rule.answerMs, method);
     let kept = false;
