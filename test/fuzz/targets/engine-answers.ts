@@ -43,9 +43,21 @@ const whole = [
   '{"version":1,"id":"job_a_01JZZZZZZZ0123456789ABCDEF","member":"a","fence":1,"state":"open","owner":null,"kind":"chat","model":"m","ttl_ms":1,"accepted_at_ms":2,"output_key":"k","input":"s3://b/k"}',
 ] as const;
 
+/** What no engine should say of how likely a letter is. */
+const oddLogprobs = ["1e400", "-1e400", "0", "-0", "7", "-9999", "null"] as const;
+
 export const answers: Target = {
   name: "engine-answers",
-  generate: (dice: Dice) => bytesOf(dice.chance(0.6) ? dice.pick(whole) : objectText(dice, keys)),
+  generate: (dice: Dice) =>
+    bytesOf(
+      dice.chance(0.6)
+        ? dice
+            .pick(whole)
+            .replaceAll(/(?<="logprob":)[-\d.]+/g, (right) =>
+              dice.chance(0.8) ? right : dice.pick(oddLogprobs),
+            )
+        : objectText(dice, keys),
+    ),
   words: [
     "-1e400",
     "1e400",

@@ -115,6 +115,9 @@ export const headers: Target = {
     for (const [name] of onward)
       must(!secret.has(name) && !name.startsWith("x-tierline-"), `an engine is told ${name}`);
 
+    for (const [name, value] of onward)
+      must(/^[\t\x20-\x7e]*$/.test(value), `an engine is told what is no text in ${name}`);
+
     const relayed = relayedHeaders(pairs);
     for (const name of Object.keys(relayed))
       must(

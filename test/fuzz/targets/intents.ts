@@ -73,7 +73,12 @@ export const frames: Target = {
     must(type === 2 && answered.length === 16 * (count + 1), `a strange answer: type ${type}`);
     must(input.length === answered.length, "another number of answers than asks");
     const sources = new Set<number>();
-    for (const { source, action } of decodeAnswers(answered)) {
+    const asks = Buffer.from(input);
+    for (const [index, { source, action }] of decodeAnswers(answered).entries()) {
+      const at = 16 + 16 * index;
+      const archetype = archetypes.all[asks.readUInt16LE(at + 12)];
+      const isThere = archetype !== undefined && asks.readBigUInt64LE(at) < BigInt(archetype.situations);
+      must(isThere === (source !== 255), "another item refused");
       must(source === 255 || action < actionsMost, `an action that no archetype has: ${action}`);
       sources.add(source);
     }

@@ -13,11 +13,14 @@ export const jsonBytes: Target = {
   words: ["0000", "éé", "\0\0\0\0", "💥", "zzzzzzzzzzzz"],
   check(input) {
     const dice = diceFor(input);
-    const text = textOf(input);
+    // Now and then more than the buffer has room for.
+    const text = textOf(input).repeat(dice.chance(0.002) ? 2_000 : 1);
     let expected = "";
     json.clear();
     for (let step = 0; step < 12; step += 1) {
-      const part = text.slice(dice.int(text.length + 1)).slice(0, dice.int(40));
+      const part = text
+        .slice(dice.int(text.length + 1))
+        .slice(0, dice.int(text.length > 16_384 ? 300_000 : 40));
       const number = dice.pick([
         dice.int(10),
         dice.int(10_001),

@@ -114,6 +114,10 @@ export const responses: Target = {
     must(!(whole.ended === true && parts.ended === false), "usable again as a whole only");
     if (parts.ended === undefined)
       must((whole.refused === undefined) === (parts.refused === undefined), "refused one way only");
+    if (whole.ended === true) {
+      const more = read(method, [Buffer.concat([input, Buffer.of(0)])]);
+      must(more.ended === false, "usable again with bytes beyond the end");
+    }
     if (head !== undefined) {
       must(head.status >= 200 && head.status <= 999, "a status out of range");
       must(head.headers.entries.length <= limits.maxHeaders, "too many headers");

@@ -90,6 +90,10 @@ export const results: Target = {
       return took % 5 !== 0;
     });
     if (typeof restore === "string") return restore;
+    const lengths = Buffer.from(input);
+    let end = 0;
+    while (end + 8 <= input.length) end += 8 + lengths.readUInt32LE(end) + lengths.readUInt32LE(end + 4);
+    must(end === input.length, "records that do not add up");
     let steps = 0;
     while (restore.step(3)) {
       steps += 1;
