@@ -3,9 +3,10 @@
 
 import { expect, test } from "bun:test";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
-import { until } from "../support/chat.ts";
+import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { hostileRequests } from "../support/hostile-requests.ts";
+import { openAiErrorOf } from "../support/openai-error.ts";
 import { startPair } from "../support/pair.ts";
 import { rawClient } from "../support/raw-client.ts";
 import { engineToml } from "../support/tierline.ts";
@@ -55,3 +56,40 @@ test("nothing that a stranger sends to the gossip listener is let in, told anyth
   }
   expect(await first.metric("tierline_gossip_rejected_total")).toBeGreaterThan(0);
 }, 60_000);
+
+test("a request that says that a peer sent it is let in by nobody's word", async () => {
+  const gold = ends(await startSimulatedEngine({ model: "small", msPerToken: 1 }));
+  const { first } = ends(
+    await startPair([
+      { name: "gold-1", config: engineToml("gold", gold.url) },
+      { name: "gold-2", config: engineToml("gold", gold.url) },
+    ]),
+  );
+  const claim = "hop=1;tier=gold;endpoint=gold-1/vllm;model=any;body=request";
+  const seal = (fleet: string, from: string, version = 1, hmac = "0".repeat(64)): string =>
+    `v=${version};fleet=${fleet};from=${from};at=${Date.now()};nonce=${crypto.randomUUID().replaceAll("-", "")};hmac=${hmac}`;
+  for (const forged of [
+    `${claim};${seal("pair", "gold-2")}`,
+    `${claim};caller=lobby;${seal("pair", "gold-2")}`,
+    `${claim};${seal("pair", "gold-2", 2)}`,
+    `${claim};${seal("other", "gold-2")}`,
+    `${claim};${seal("pair", "gold-2", 1, "")}`,
+    claim,
+    seal("pair", "gold-2"),
+    `${claim};`.repeat(20),
+    "1",
+  ]) {
+    const headers = {
+      "x-tierline-peer": forged,
+      "x-tierline-load": "1 0 0 - -",
+      "x-tierline-peer-refused": "none",
+    };
+    const response = await chat(first.url, { model: "gold", messages, max_tokens: 1 }, { headers });
+    expect([forged, response.status, (await openAiErrorOf(response)).code]).toEqual([
+      forged,
+      403,
+      "forbidden",
+    ]);
+  }
+  expect(gold.requests().filter(({ body }) => body.includes("Who goes there"))).toEqual([]);
+});
