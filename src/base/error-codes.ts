@@ -21,6 +21,7 @@ export const errorCodes = {
   request_timeout: { status: 408, type: "invalid_request_error", retry: false },
   job_ended: { status: 409, type: "invalid_request_error", retry: false },
   request_too_large: { status: 413, type: "invalid_request_error" },
+  unsupported_encoding: { status: 415, type: "invalid_request_error" },
   idempotency_mismatch: { status: 422, type: "invalid_request_error" },
   upgrade_required: { status: 426, type: "invalid_request_error" },
   rate_limited: { status: 429, type: "rate_limit_error", retry: true },

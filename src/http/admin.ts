@@ -13,12 +13,13 @@ import { exposeMetrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { addHealth } from "./public.ts";
 import { prefersAsync, readSession, readSla } from "./request-headers.ts";
+import { pathOf } from "./target.ts";
 
 /** Nobody has come for a minute, or ever. */
 const quietMsMost = 60_000;
 
 export function createAdminApp(door: Door): App {
-  const app = new Hono();
+  const app = new Hono({ getPath: pathOf });
 
   app.use("/api/*", async (context, next) => {
     const { authenticateAdmin, isAdminHost } = door.settings();

@@ -8,6 +8,7 @@ import type { Door } from "./door.ts";
 import { readJobsQuery } from "./job-list.ts";
 import { jobJson, jobPath, shownJob } from "./job-shape.ts";
 import { problem } from "./problem.ts";
+import { queryOf } from "./target.ts";
 
 const path = "/api/jobs";
 
@@ -31,7 +32,7 @@ export function addJobsApi(
   const found = (told: FoundJob): Response => (told.kind === "elsewhere" ? elsewhere(told) : shown(told));
 
   app.get(path, (context) => {
-    const query = new URL(context.req.url).searchParams;
+    const query = queryOf(context.req.raw);
     const page = readJobsQuery(query);
     if ("code" in page) return problem(400, "Invalid request", page.message);
     const owner = query.get("owner") ?? undefined;

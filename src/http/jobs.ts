@@ -34,6 +34,7 @@ import { waitFor } from "./job-wait.ts";
 import type { Answer, Route } from "./listen.ts";
 import { absentModel } from "./models.ts";
 import { readCacheControl, readIdempotencyKey } from "./request-headers.ts";
+import { queryOf } from "./target.ts";
 
 const jobsRule = {
   /** Proxies on the way cut what says nothing for longer; who waits on asks again. */
@@ -194,7 +195,7 @@ async function cancel(
 }
 
 async function list(raw: Request, { caller, fromMember }: Admitted, door: Door): Promise<Response> {
-  const wanted = readJobsQuery(new URL(raw.url).searchParams);
+  const wanted = readJobsQuery(queryOf(raw));
   if ("code" in wanted) return bad(wanted);
   const { desk, askMember } = door;
   return whileHere(raw, door, async (callerLeft) => {

@@ -25,11 +25,12 @@ import { createAnswerItems } from "./npc-items.ts";
 import { createNpcSockets, socketAuthorization, streamPath } from "./npc-socket.ts";
 import { handleInference } from "./openai.ts";
 import { readSla, requestIdOf } from "./request-headers.ts";
+import { pathOf } from "./target.ts";
 
 const intentsPath = "/v1/npc/intents";
 
 export function createPublicApp(door: Door): App {
-  const app = new Hono<{ Variables: { admitted: Admitted } }>();
+  const app = new Hono<{ Variables: { admitted: Admitted } }>({ getPath: pathOf });
   const forwards = new Map<string, OpenSealed>(inferencePaths.map((path) => [path, openForwarded(path)]));
 
   // Who does not come from a browser need not pay for it.
@@ -65,7 +66,7 @@ export function createPublicApp(door: Door): App {
         : method === "POST"
           ? forwards.get(path)
           : undefined;
-      const admission = admit(headers, path, door, sealed);
+      const admission = method === "CONNECT" ? noTunnel() : admit(headers, path, door, sealed);
       if (admission instanceof Response) context.res = admission;
       else {
         context.set("admitted", admission);
@@ -238,9 +239,18 @@ function refusedTo(key: Admitted["key"], { account }: Door): Response | undefine
   return errorResponse(why.code, why.message);
 }
 
+/** Bun takes what follows on the connection for the tunnel's. */
+const noTunnel = (): Response =>
+  errorResponse("method_not_allowed", "CONNECT is for proxies; this is none.", {
+    headers: { connection: "close" },
+  });
+
+/** A name, an IPv4 address or a bracketed IPv6 one, perhaps with a port; or nothing. */
+const oneHost = /^(?:\[[\da-f:.]{2,45}\]|[\w.~!$&'()*+;=-]*)(?::\d{0,5})?$/i;
+
 /** What HTTP/1.1 says must be refused and Bun.serve lets pass (RFC 9112 section 3.2, RFC 9110 section 10.1.1). */
 function unreadable(headers: Headers): string | undefined {
-  if (/[,\s/\\?#@]/.test(headers.get("host") ?? "")) return "The Host header must name one host.";
+  if (!oneHost.test(headers.get("host") ?? "")) return "The Host header must name one host.";
   const expect = headers.get("expect");
   if (expect !== null && expect.toLowerCase() !== "100-continue") return "This Expect header cannot be met.";
   return undefined;

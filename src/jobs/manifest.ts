@@ -58,6 +58,9 @@ export const wireOf = (manifest: Manifest) => ({
 
 const states: ReadonlySet<unknown> = new Set<ManifestState>(["open", ...endStates]);
 
+/** JSON has numbers that are none: 1e400. */
+const isFigure = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+
 const isState = (value: unknown): value is ManifestState => states.has(value);
 
 /** Undefined for anything that this version did not write or a later one writes otherwise. */
@@ -70,13 +73,14 @@ export function readManifest(bytes: Uint8Array): Manifest | undefined {
   const isRight =
     typeof id === "string" &&
     typeof member === "string" &&
+    Number.isSafeInteger(fence) &&
     typeof fence === "number" &&
     isState(state) &&
     (owner === null || typeof owner === "string") &&
     isJobKind(kind) &&
     typeof model === "string" &&
-    typeof ttlMs === "number" &&
-    typeof acceptedAtMs === "number" &&
+    isFigure(ttlMs) &&
+    isFigure(acceptedAtMs) &&
     typeof outputKey === "string" &&
     typeof input === "string";
   if (!isRight) return undefined;
@@ -94,7 +98,7 @@ export function readManifest(bytes: Uint8Array): Manifest | undefined {
     outputKey,
     input,
     ...(error !== undefined && { error }),
-    ...(typeof endedAtMs === "number" && { endedAtMs }),
+    ...(isFigure(endedAtMs) && { endedAtMs }),
   };
 }
 

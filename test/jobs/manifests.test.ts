@@ -300,6 +300,16 @@ test("any manifest reads back as it was written, and with any part missing or of
   );
 });
 
+test("a manifest with a figure that JSON can write and nobody can count with is none", () => {
+  for (const [manifest] of fc.sample(fc.tuple(anyManifest), { numRuns: 20, seed: 1 })) {
+    const wire = JSON.stringify(wireOf(manifest));
+    for (const name of ["fence", "ttl_ms", "accepted_at_ms"]) {
+      const endless = wire.replace(new RegExp(`("${name}":)[^,}]+`), "$11e400");
+      expect(readManifest(Buffer.from(endless))).toBeUndefined();
+    }
+  }
+});
+
 test("manifests are looked for as long as any job may be worked on", () => {
   expect(manifestReachMs).toBeGreaterThan(deskRule.ttlMsMost + sageMakerRule.marginMs + 2 * leaseRule.skewMs);
 });
