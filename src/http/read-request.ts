@@ -22,7 +22,10 @@ type Unreadable = BadRequest & { readonly headers?: Readonly<Record<string, stri
 /** What the body says, and who may say it. */
 type Said = Pick<InferenceRequest, "sla" | "ladder" | "model" | "modelName" | "hasPriority" | "stream"> &
   Partial<
-    Pick<InferenceRequest, "session" | "elsewhere" | "only" | "question" | "share" | "reuse" | "laneMs">
+    Pick<
+      InferenceRequest,
+      "session" | "elsewhere" | "only" | "question" | "oneToken" | "share" | "reuse" | "laneMs"
+    >
   >;
 
 export async function readRequest(
@@ -120,6 +123,7 @@ function saidByPeer(
       ...there,
       question: asked.question,
       share: intentEngineShare,
+      oneToken: true,
       model: model === "exact" ? asked.model : undefined,
       modelName: undefined,
       hasPriority: false,

@@ -100,7 +100,7 @@ export function openForwarding(options: ForwardingOptions = {}): Forwarding {
     random,
     budget: createRetryBudget(() => 4, clock.now()),
     linkOf: (to) => peerLinks.of(to)?.link ?? scripted(to === endpoint ? engine : peerWire),
-    events: { attemptEnded: () => undefined, breakerMoved: () => undefined },
+    events: { attemptEnded: () => undefined, breakerMoved: () => undefined, hedged: () => undefined },
   });
 
   const sealsOf = (name: string, ms: number): ForwardSeals =>
