@@ -153,7 +153,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       load(value) {
         if (link.peer === undefined) {
           const gauges = link.dialect.loadHeader?.read(value);
-          if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
+          if (gauges !== undefined && endpoint.setGauges(gauges, clock.now()))
+            rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight);
         } else {
           const load = readLoadHint(value);
           if (load !== undefined) endpoint.told(load, clock.now());
@@ -171,7 +172,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
-        else rooms.slotFreed(endpoint);
+        // Its slots may have become fewer meanwhile.
+        else if (endpoint.peer !== undefined || endpoint.inflight < endpoint.spec.slots)
+          rooms.slotFreed(endpoint);
       },
     });
     callerLeft.addEventListener("abort", leave);

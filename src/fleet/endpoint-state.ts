@@ -16,6 +16,7 @@ import type { PeerEndpoint, PeerView } from "./peer.ts";
 import { refusalOf, slotsBehind } from "./peer.ts";
 import { createPushBack } from "./push-back.ts";
 import { createSilence, quietLimitMs } from "./silence.ts";
+import { createSlotLimit } from "./slot-limit.ts";
 import { slowStartWeight } from "./slow-start.ts";
 
 export type Health = "unknown" | "ok" | "unhealthy";
@@ -87,7 +88,9 @@ export function createEndpointState(
   initialModels: readonly string[] | undefined,
   behind?: PeerEndpoint,
 ) {
+  /** Its slots are those that it has now, by its own word. */
   let spec = initial;
+  const limit = createSlotLimit(initial.slots);
   const nameHash = hash32(initial.name);
   let pinnedModels = initialModels;
   const breakers = new Map<string, Breaker>();
@@ -256,6 +259,7 @@ export function createEndpointState(
     begin(model: string, stream: boolean, pick: number, now: Instant, shares = false): void {
       inflight += 1;
       calls += 1;
+      if (inflight >= spec.slots) limit.reached();
       if (shares) sharing += 1;
       if (stream) inflightStreams += 1;
       lastPick = pick;
@@ -323,7 +327,8 @@ export function createEndpointState(
       health = next;
     },
     reconfigure(next: EndpointSpec, nextModels: readonly string[] | undefined): void {
-      spec = next;
+      limit.reconfigure(next.slots);
+      spec = { ...next, slots: behind === undefined ? limit.slots : next.slots };
       pinnedModels = nextModels;
     },
     /** What a peer's router said with an answer. */
@@ -342,9 +347,14 @@ export function createEndpointState(
     setModels(next: readonly string[]): void {
       listedModels = next;
     },
-    setGauges(next: EngineGauges, now: Instant): void {
+    /** Answers whether it has more slots than before. */
+    setGauges(next: EngineGauges, now: Instant): boolean {
       gauges = next;
       gaugesAt = now;
+      const before = spec.slots;
+      limit.said(next.running, next.waiting, inflight, now);
+      if (limit.slots !== before) spec = { ...spec, slots: limit.slots };
+      return limit.slots > before;
     },
     /** The recovery question was answered: the next call to each model may be the test call. */
     answeredAgain(now: Instant): void {
