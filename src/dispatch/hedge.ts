@@ -76,18 +76,24 @@ export function race(first: Contender, { clock, afterMs, begin, fellOut }: Race)
         if (result.answered || running === 0) finish(one, result);
         else fellOut(one, result);
       },
-      (error: unknown) => {
-        // A failure that nobody foresaw: whoever still runs must not be left behind.
-        cancelTimer();
-        over = true;
-        for (const each of [first, hedge]) if (each !== one) each?.beaten(undefined);
-        reject(error);
-      },
+      (error: unknown) => fail(error),
     );
   };
 
+  /** A failure that nobody foresaw: whoever still runs must not be left behind. */
+  const fail = (error: unknown): void => {
+    over = true;
+    cancelTimer();
+    for (const each of [first, hedge]) each?.beaten(undefined);
+    reject(error);
+  };
+
   const start = (): void => {
-    hedge = begin();
+    try {
+      hedge = begin();
+    } catch (error) {
+      fail(error);
+    }
     if (hedge === undefined) return;
     running += 1;
     follow(hedge);

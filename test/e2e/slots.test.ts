@@ -8,7 +8,7 @@ import { engineToml, startTierline } from "../support/tierline.ts";
 
 const ends = cleanup();
 
-test("an engine of eight that is said to have sixty-four slots gets eight at once after some seconds of overload: the others wait here, and one who is in no hurry is told", async () => {
+test("an engine of eight that is said to have sixty-four slots gets eight at once after some seconds of overload: the others wait here, and the operator is told", async () => {
   const runs = 8;
   const engine = ends(await startSimulatedEngine({ model: "small", msPerToken: 10, maxNumSeqs: runs }));
   const router = ends(await startTierline({ config: engineToml("gold", engine.url, "max_concurrent = 64") }));
