@@ -96,7 +96,7 @@ const code = conclude(
     date: new Date().toISOString(),
     command: "bun run bench:hedge",
     machine,
-    extent: `${rounds} rounds: ${perSecond} streams a second for ${seconds} s through each of two routers at the same time, two engines each, a token in 9 ms. Slow is ${slow.delayMs} ms for ${slow.probability * 100} % of the first tokens of one engine; most slots are ${held} of 128.`,
+    extent: `Rounds: ${rounds}, of ${perSecond} streams a second for ${seconds} s through each of two routers at the same time, two engines each, a token in 9 ms. Slow is ${slow.delayMs} ms for ${slow.probability * 100} % of the first tokens of one engine; most slots are ${held} of 128.`,
     samples: { tierline: measured },
   },
   flags.quick,
