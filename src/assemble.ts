@@ -150,6 +150,7 @@ export function assemble(
         metrics.tokens.with(endpoint.spec.tier, "prompt").add(end.usage.prompt);
         metrics.tokens.with(endpoint.spec.tier, "completion").add(end.usage.completion);
       },
+      hedged: (end) => metrics.hedges.with(end).add(1),
       breakerMoved(endpoint, asked, to) {
         log.warn({ endpoint: endpoint.spec.name, model: asked.model }, `breaker ${to}`);
         // Recovery is asked for instead of waited for.

@@ -49,6 +49,7 @@ export interface LinkParts extends SharedLinkParts {
 const spareConnections = 64;
 /** An engine that has changed its mind is found out within this, and one that never makes it up fills no log. */
 const doubtEveryMs = 10_000;
+const slotsToldEveryMs = 3_600_000;
 /** Questions are few and of a size. */
 export const questionConnections = 16;
 
@@ -83,6 +84,18 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
     verifyConstraint();
   };
 
+  let slotsToldAt = Number.NEGATIVE_INFINITY;
+  /** Once an hour is enough: it is a wrong setting, or an engine that has become smaller. */
+  const tellSlots = (): void => {
+    const { slots } = endpoint.spec;
+    if (slots >= config.maxConcurrent || clock.now() - slotsToldAt < slotsToldEveryMs) return;
+    slotsToldAt = clock.now();
+    log.warn(
+      { endpoint: name, slots, max_concurrent: config.maxConcurrent },
+      "the engine queues what it is given: it gets no more at once than it runs; lower max_concurrent",
+    );
+  };
+
   const prober = startProber({
     dialect,
     clock,
@@ -110,7 +123,10 @@ export function linkEngine(config: EngineConfig, endpoint: EndpointState, parts:
       log.info({ endpoint: name, models }, "engine models");
       verifyConstraint();
     },
-    onGauges: (gauges) => endpoint.setGauges(gauges, clock.now()),
+    onGauges(gauges) {
+      if (endpoint.setGauges(gauges, clock.now())) onBack(endpoint);
+      tellSlots();
+    },
     onAnswered: () => answersAgain(endpoint, prober, parts),
   });
 

@@ -2,6 +2,7 @@
 
 import type { CacheSettings } from "./base/cache-control.ts";
 import type { Config } from "./config/config.ts";
+import type { Tier } from "./fleet/endpoint.ts";
 import { tiers } from "./fleet/endpoint.ts";
 import type { FleetMember } from "./fleet/fleet.ts";
 import { createAuthenticate } from "./http/auth.ts";
@@ -42,7 +43,13 @@ export function settingsOf(config: Config, callers: Pick<Callers, "named">): Doo
     silver: balancers[config.tiers.silver.balancer],
     bronze: balancers["least-pressure"],
   };
-  const rungs = new Map(tiers.map((tier): [string, Rung] => [tier, { tier, balance: tierBalancers[tier] }]));
+  const hedges = new Set<Tier>((["gold", "silver"] as const).filter((tier) => config.tiers[tier].hedge));
+  const rungs = new Map(
+    tiers.map((tier): [string, Rung] => [
+      tier,
+      { tier, balance: tierBalancers[tier], hedges: hedges.has(tier) },
+    ]),
+  );
   const ruleOf = ({ ladder, firstByteMs, totalMs }: Config["sla"]["realtime"]): SlaRule => ({
     ladder: ladder.flatMap((tier) => rungs.get(tier) ?? []),
     firstByteMs,
@@ -54,6 +61,7 @@ export function settingsOf(config: Config, callers: Pick<Callers, "named">): Doo
       sla: { realtime: ruleOf(realtime), interactive: ruleOf(interactive), async: ruleOf(async) },
       aliases: config.aliases,
       balancers: tierBalancers,
+      hedges,
     },
     bodyLimitBytes: config.limits.bodyBytes,
     intentDeadlineMs: config.intents.deadlineMs,

@@ -27,7 +27,15 @@ export function conclude(results: Results, quick: boolean): 0 | 1 {
 
 /** Writes the page anew from the files that lie there. */
 function renewPage(): void {
-  const kinds: readonly BenchKind[] = ["proxy", "intents", "result-cache", "hang", "gossip", "bronze"];
+  const kinds: readonly BenchKind[] = [
+    "proxy",
+    "intents",
+    "result-cache",
+    "hang",
+    "hedge",
+    "gossip",
+    "bronze",
+  ];
   const found = kinds.flatMap((kind) => newest<Results>(kind) ?? []);
   writeFileSync(page, writePage(found, newest<K6Summary>("k6")));
 }

@@ -19,7 +19,7 @@ export function writePage(found: readonly Results[], k6?: K6Summary): string {
   return [
     "# Benchmarks",
     "",
-    "Written by the benches themselves: `bun run bench`, `bench:intents`, `bench:cache`, `bench:hang`, `bench:gossip` and `bench:bronze`.",
+    "Written by the benches themselves: `bun run bench`, `bench:intents`, `bench:cache`, `bench:hang`, `bench:hedge`, `bench:gossip` and `bench:bronze`.",
     "Do not edit. The budgets and their reasons are in `bench/budgets.ts`. What is measured side by side does the same job,",
     "one after the other in every round, alone on one core; the engines, which cost next to nothing, and the driver",
     "share the other. Figures are medians over the rounds [least–most]; a ratio or difference is taken inside each",
@@ -35,6 +35,7 @@ const titles: Readonly<Record<BenchKind, string>> = {
   proxy: "The way through",
   intents: "NPC intents",
   hang: "One of two engines hangs",
+  hedge: "One of two engines is slow now and then",
   "result-cache": "Questions asked before",
   gossip: "What a fleet costs each of its routers",
   bronze: "Bronze in trouble, beside the players",

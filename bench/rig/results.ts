@@ -3,7 +3,7 @@
 import type { Machine } from "./machine.ts";
 import type { Samples } from "./verdict.ts";
 
-export type BenchKind = "proxy" | "hang" | "intents" | "result-cache" | "gossip" | "bronze";
+export type BenchKind = "proxy" | "hang" | "intents" | "result-cache" | "gossip" | "bronze" | "hedge";
 
 export interface Results {
   readonly kind: BenchKind;

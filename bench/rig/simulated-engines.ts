@@ -2,12 +2,14 @@
 
 import { resolve } from "node:path";
 import type { Subprocess } from "bun";
+import type { Fault } from "../../playground/simulated/faults.ts";
 import { otherCore, pinned } from "./machine.ts";
 
 export interface SimulatedEngines {
   readonly ports: readonly [number, number];
   hang(index: 0 | 1): Promise<void>;
   heal(index: 0 | 1): Promise<void>;
+  suffer(index: 0 | 1, fault: Fault): Promise<void>;
   /** Milliseconds from `since` (Unix ms) until it got a request whose body holds `mark`; `limitMs` where none came by then. */
   nextRequest(index: 0 | 1, mark: string, since: number, limitMs: number): Promise<number>;
   stop(): Promise<void>;
@@ -30,6 +32,9 @@ export async function startSimulatedEngines(model: string): Promise<SimulatedEng
     ports: [portOf(0), portOf(1)],
     async hang(index) {
       await control(index, "/control", { method: "POST", body: JSON.stringify({ fault: { kind: "hang" } }) });
+    },
+    async suffer(index, fault) {
+      await control(index, "/control", { method: "POST", body: JSON.stringify({ fault }) });
     },
     async heal(index) {
       await control(index, "/control", { method: "DELETE" });

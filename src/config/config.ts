@@ -81,6 +81,8 @@ export interface SlaConfig {
 export interface TierConfig {
   readonly targetP95Ms: number;
   readonly balancer: BalancerName;
+  /** Whether calls that are slow with their first byte are doubled. */
+  readonly hedge: boolean;
 }
 
 export interface IntentsConfig {
@@ -239,6 +241,7 @@ const toSla = (sla: Values["sla"]["realtime"]): SlaConfig => ({
 const toTier = (tier: Values["tier"]["gold"]): TierConfig => ({
   targetP95Ms: tier.target_p95_ms,
   balancer: tier.balancer,
+  hedge: tier.hedge,
 });
 
 const toIntents = (intents: Values["intents"]): IntentsConfig => ({

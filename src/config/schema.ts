@@ -95,6 +95,11 @@ const tier = (about: string, targetP95Ms: number) =>
       about: "How to choose among this host's engines of the tier that all have room.",
       fallback: "least-pressure",
     }),
+    hedge: setting(yesNo(), {
+      about:
+        "Whether a stream or an NPC's question whose first byte is unusually late is asked a second time, of another endpoint of the tier that has room. The first answer counts. Pays from the budget of the retries.",
+      fallback: true,
+    }),
   });
 
 const engine = section("One inference engine on this host; write the table once for each.", {

@@ -9,19 +9,23 @@ import type { EndpointSpec } from "../fleet/endpoint.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readLoadHint } from "../fleet/load.ts";
+import type { Outcome } from "../fleet/outcome.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import type { Quarantine } from "../fleet/quarantine.ts";
 import { modelAt } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
+import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
 import type { Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
-import type { CallEnd, CallResult } from "./attempt.ts";
+import type { CallEnd } from "./attempt.ts";
 import { startCall } from "./attempt.ts";
 import { createBreakdowns } from "./breakdowns.ts";
 import { engineCall } from "./engine-call.ts";
 import type { EngineLink } from "./engine-link.ts";
 import type { Evacuation } from "./evacuation.ts";
+import type { Contender, Finish, HedgeEnd, Unanswered } from "./hedge.ts";
+import { race } from "./hedge.ts";
 import { isUnknownThere, servesAnother } from "./hot-swap.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 import { refusalOf, stopped } from "./refusal.ts";
@@ -48,6 +52,8 @@ export interface Journey {
   engineMs: number;
   /** `cached` and `joined`: the answer of another request. `quarantined`: engines died of it. */
   because: Reason | "cached" | "joined" | "quarantined";
+  /** What became of the call that was made beside a slow one, where there was one. */
+  hedge?: HedgeEnd;
 }
 
 /** Who gave the answer; where it is given again, perhaps long ago. */
@@ -88,6 +94,7 @@ export interface DispatchEvents {
   /** A call is over. */
   attemptEnded(endpoint: EndpointState, end: CallEnd): void;
   breakerMoved(endpoint: EndpointState, asked: Asked, to: "opened" | "closed"): void;
+  hedged(end: HedgeEnd): void;
 }
 
 export interface DispatchParts {
@@ -115,24 +122,24 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   const attempt = (
     request: InferenceRequest,
     endpoint: EndpointState,
-    model: string | undefined,
-    tried: readonly Tried[],
+    because: TryReason,
     callerLeft: Leaving,
     move: Move,
-  ): Promise<CallResult> => {
+  ): Contender => {
+    const model = modelAt(endpoint, request);
     const link = parts.linkOf(endpoint);
     const asked: Asked = { path: request.path, model: model ?? "" };
     const shares = request.share !== undefined;
     const yields = request.pressureBelow !== undefined;
     const wire = engineCall(request, link, model);
+    const since = clock.now();
+    let beaten: Outcome["beaten"];
     request.taken?.(endpoint);
-    endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now(), shares);
+    endpoint.begin(asked.model, request.stream, fleet.nextPick(), since, shares);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
-        if (!move.allowed(now)) return undefined;
-        const left: Tried = { endpoint: endpoint.spec.name, outcome: "silent" };
-        if (route(request, fleet, [...tried, left], now, random).do === "shed") return undefined;
+        if (!move.allowed(endpoint, now)) return undefined;
         const { promise, resolve } = Promise.withResolvers<void>();
         move.landed = resolve;
         call.stop("silent");
@@ -150,7 +157,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       load(value) {
         if (link.peer === undefined) {
           const gauges = link.dialect.loadHeader?.read(value);
-          if (gauges !== undefined) endpoint.setGauges(gauges, clock.now());
+          if (gauges !== undefined && endpoint.setGauges(gauges, clock.now()))
+            rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight);
         } else {
           const load = readLoadHint(value);
           if (load !== undefined) endpoint.told(load, clock.now());
@@ -162,18 +170,31 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         callerLeft.removeEventListener("abort", leave);
       },
       over(end) {
-        const outcome = { ...end, model: asked.model, stream: request.stream, shares, yields };
+        const { stream, oneToken } = request;
+        const outcome = { ...end, model: asked.model, stream, oneToken, shares, yields, beaten };
         const moved = endpoint.end(outcome, clock.now(), random);
         breakdowns.ended(request, endpoint, end);
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
-        else rooms.slotFreed(endpoint);
+        // Its slots may have become fewer meanwhile.
+        else if (endpoint.peer !== undefined || endpoint.inflight < endpoint.spec.slots)
+          rooms.slotFreed(endpoint);
       },
     });
     callerLeft.addEventListener("abort", leave);
     if (callerLeft.aborted) leave();
-    return call.result;
+    return {
+      endpoint,
+      model,
+      because,
+      since,
+      result: call.result,
+      beaten(as) {
+        beaten = as;
+        call.stop("cancelled");
+      },
+    };
   };
 
   const isSwapped = (
@@ -200,9 +221,49 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     /** The endpoint whose free slot this request was woken for, and has not taken yet. */
     let wokenBy: EndpointState | undefined;
 
+    /** A hedge is under way beside the first call; whoever leaves one of them goes on with the other. */
+    let isDoubled = false;
+
     const move: Move = {
-      allowed: (at) => tried.length + 1 < dispatchRule.attemptsMost && (!leftFree || budget.covers(at)),
+      allowed({ spec }, at) {
+        if (isDoubled) return true;
+        if (tried.length + 1 >= dispatchRule.attemptsMost || (leftFree && !budget.covers(at))) return false;
+        const left: Tried = { endpoint: spec.name, outcome: "silent" };
+        return route(request, fleet, [...tried, left], at, random).do !== "shed";
+      },
       landed: () => undefined,
+    };
+    const note = ({ endpoint, because, since }: Contender, { kind, why, retryAfterMs }: Unanswered): void => {
+      const ms = clock.now() - since;
+      tried.push({ endpoint: endpoint.spec.name, outcome: kind, because, ms, why, retryAfterMs });
+    };
+    const beginHedge = (first: Contender): Contender | undefined => {
+      const now = clock.now();
+      if (journey.hedge !== undefined || callerLeft.aborted) return undefined;
+      if (tried.length + 2 > dispatchRule.attemptsMost || breakdowns.isStopped(request)) return undefined;
+      const slow: Tried = { endpoint: first.endpoint.spec.name, outcome: "cancelled" };
+      const decision = route(besideOf(request, first.endpoint), fleet, [...tried, slow], now, random);
+      const endpoint = decision.do === "try" ? fleet.named(decision.endpoint.spec.name) : undefined;
+      if (endpoint === undefined || !budget.spendOnHedge(now)) return undefined;
+      isDoubled = true;
+      journey.hedge = "lost";
+      return attempt(request, endpoint, "hedge", callerLeft, move);
+    };
+    const fellOut = (one: Contender, how: Unanswered): void => {
+      isDoubled = false;
+      note(one, how);
+      // It has its place already: with the other.
+      move.landed();
+    };
+    const finishOf = async (first: Contender, afterMs: number | undefined): Promise<Finish> => {
+      if (afterMs === undefined) return { by: first, result: await first.result, hedge: undefined };
+      const begin = (): Contender | undefined => beginHedge(first);
+      const finish = await race(first, { clock, afterMs, begin, fellOut });
+      if (finish.hedge !== undefined) {
+        journey.hedge = finish.hedge;
+        parts.events.hedged(finish.hedge);
+      }
+      return finish;
     };
     const passSlotOn = (): void => {
       if (wokenBy !== undefined) rooms.slotFreed(wokenBy);
@@ -239,8 +300,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         if (decision.do === "defer") return defer();
         if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
         if (decision.do === "shed") return await failed(decision);
-        const endpoint = fleet.named(decision.endpoint.spec.name);
-        if (endpoint === undefined)
+        const chosen = fleet.named(decision.endpoint.spec.name);
+        if (chosen === undefined)
           throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
 
         if (tried.length > paidFor) {
@@ -254,30 +315,29 @@ export function createDispatch(parts: DispatchParts): Dispatch {
 
         if (decision.do === "wait") {
           const shares = request.share !== undefined;
-          const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft, shares);
+          const waiting = rooms.wait(chosen, request.deadline, decision.maxWaitMs, callerLeft, shares);
           move.landed();
           const wake = await waiting;
           journey.queuedMs += clock.now() - now;
           if (wake === "left") return { kind: "gone", journey };
-          wokenBy = wake === "woken" ? endpoint : undefined;
+          wokenBy = wake === "woken" ? chosen : undefined;
           continue;
         }
         // Taken here or elsewhere: where it is elsewhere, the slot is for the next.
-        if (wokenBy !== endpoint) passSlotOn();
+        if (wokenBy !== chosen) passSlotOn();
         wokenBy = undefined;
 
-        const model = modelAt(endpoint, request);
-        const calling = attempt(request, endpoint, model, tried, callerLeft, move);
+        const first = attempt(request, chosen, decision.because, callerLeft, move);
         move.landed();
-        const result = await calling;
+        const { by, result } = await finishOf(first, decision.hedgeAfterMs);
+        const { endpoint, model } = by;
         const isRenamed =
           isUnknownThere(result) &&
           request.model === undefined &&
           model !== undefined &&
           !renamed.includes(endpoint) &&
           (await isSwapped(model, endpoint, request, callerLeft));
-        const ms = clock.now() - now;
-        journey.engineMs += ms;
+        journey.engineMs += clock.now() - now;
         const isTurnedAway = !result.answered && result.kind === "busy" && endpoint.peer !== undefined;
         // Who yields to all is in nobody's want.
         if (isTurnedAway && request.pressureBelow === undefined)
@@ -287,6 +347,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           continue;
         }
         if (result.answered) {
+          journey.because = by.because;
           const { status, headers, body } = result;
           const attempts = tried.length + 1;
           return {
@@ -303,14 +364,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           };
         }
         if (result.kind === "cancelled") return { kind: "gone", journey };
-        tried.push({
-          endpoint: endpoint.spec.name,
-          outcome: result.kind,
-          because: decision.because,
-          ms,
-          why: result.why,
-          retryAfterMs: result.retryAfterMs,
-        });
+        note(by, result);
         if (result.kind === "deadline") return refuse();
       }
     } finally {
@@ -323,8 +377,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
 
 /** What a request on its way to another endpoint shares with whoever sends it there. */
 interface Move {
-  /** Whether one more attempt is allowed and paid for. */
-  allowed(now: Instant): boolean;
+  /** Whether it may leave that endpoint: it has a place elsewhere, or may take one and pay for it. */
+  allowed(endpoint: EndpointState, now: Instant): boolean;
   /** Called when the request has its next place, or none. */
   landed: () => void;
 }

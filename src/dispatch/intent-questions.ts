@@ -113,7 +113,13 @@ export function createIntentQuestions(parts: IntentQuestionsParts): IntentQuesti
 
   const routingOf = (lane: Lane, at: Instant, until: Instant = at): RoutingRequest => {
     const asked = resolveAsked(policy(), "realtime", lane.model);
-    return { ...asked, stream: false, deadline: Math.max(until, at + questionRule.limitMs), share };
+    return {
+      ...asked,
+      stream: false,
+      oneToken: true,
+      deadline: Math.max(until, at + questionRule.limitMs),
+      share,
+    };
   };
 
   /** `held`: the share is taken, and the end of one of ours will make room. */

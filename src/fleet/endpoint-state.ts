@@ -6,6 +6,8 @@ import type { Random } from "../base/random.ts";
 import type { Breaker, BreakerState } from "./breaker.ts";
 import { createBreaker } from "./breaker.ts";
 import type { EndpointSpec } from "./endpoint.ts";
+import type { HedgeDelay } from "./hedge-delay.ts";
+import { createHedgeDelay } from "./hedge-delay.ts";
 import { createLatency } from "./latency.ts";
 import type { EngineState, Load } from "./load.ts";
 import type { Outcome } from "./outcome.ts";
@@ -14,6 +16,7 @@ import type { PeerEndpoint, PeerView } from "./peer.ts";
 import { refusalOf, slotsBehind } from "./peer.ts";
 import { createPushBack } from "./push-back.ts";
 import { createSilence, quietLimitMs } from "./silence.ts";
+import { createSlotLimit } from "./slot-limit.ts";
 import { slowStartWeight } from "./slow-start.ts";
 
 export type Health = "unknown" | "ok" | "unhealthy";
@@ -54,6 +57,11 @@ export interface EndpointView {
   pressure(now: Instant): number;
   /** Median first byte of the streams of the last ten seconds, or what a peer says it is; undefined where there were too few. */
   recentFirstByteMs(now: Instant): number | undefined;
+  /**
+   * How long a call may wait for its first byte before a second one elsewhere is likely to be first: of streams, or of
+   * questions for one token. Undefined: never, or nobody knows.
+   */
+  hedgeAfterMs(stream: boolean): number | undefined;
   /** How long one more request in the waiting room would wait; undefined while nothing is known. */
   expectedWaitMs(): number | undefined;
 }
@@ -80,13 +88,18 @@ export function createEndpointState(
   initialModels: readonly string[] | undefined,
   behind?: PeerEndpoint,
 ) {
+  /** Its slots are those that it has now, by its own word. */
   let spec = initial;
+  const limit = createSlotLimit(initial.slots);
   const nameHash = hash32(initial.name);
   let pinnedModels = initialModels;
   const breakers = new Map<string, Breaker>();
   /** Nearly always so, and it spares every decision a look-up. */
   let allClosed = true;
   const latency = createLatency();
+  /** Made with the first call of their sort: most peers never get one. */
+  let streamDelay: HedgeDelay | undefined;
+  let questionDelay: HedgeDelay | undefined;
   const silence = createSilence();
   /** Kept beside a pin, for the prober tells a list only once. */
   let listedModels: readonly string[] | undefined;
@@ -128,6 +141,18 @@ export function createEndpointState(
     trouble = troubleNow(now) * (1 - share) + (failed ? share : 0);
     if (trouble < 0.001) trouble = 0;
     troubleAt = now;
+  };
+
+  const noteDelay = (outcome: Outcome, now: Instant): void => {
+    let delay: HedgeDelay;
+    if (outcome.stream) delay = streamDelay ??= createHedgeDelay();
+    else if (outcome.oneToken === true) delay = questionDelay ??= createHedgeDelay();
+    else return;
+    const { kind, firstByteMs, totalMs } = outcome;
+    const cut = outcomeRow(kind).cut === true;
+    if (firstByteMs === undefined) {
+      if (cut) delay.cutOff(totalMs, now);
+    } else if (cut || kind === "ok") delay.answered(firstByteMs, now);
   };
 
   const usedByOthers = (now: Instant): number => behind?.load.usedByOthers(spec.slots, now) ?? 0;
@@ -223,6 +248,7 @@ export function createEndpointState(
     /** What a peer's router said last of it; undefined where that is stale, or it is an engine of this host. */
     said: (now: Instant): Load | undefined => behind?.load.known(now),
     firstByteMs: latency.firstByteMs,
+    hedgeAfterMs: (stream: boolean) => (stream ? streamDelay : questionDelay)?.afterMs,
     expectedWaitMs(): number | undefined {
       const holdMs = latency.holdMs();
       return holdMs === undefined ? undefined : (holdMs * (waiting + 1)) / spec.slots;
@@ -233,6 +259,7 @@ export function createEndpointState(
     begin(model: string, stream: boolean, pick: number, now: Instant, shares = false): void {
       inflight += 1;
       calls += 1;
+      if (inflight >= spec.slots) limit.reached();
       if (shares) sharing += 1;
       if (stream) inflightStreams += 1;
       lastPick = pick;
@@ -250,12 +277,17 @@ export function createEndpointState(
       if (outcome.stream) inflightStreams -= 1;
       const { answered, failure, load, bars } = outcomeRow(outcome.kind);
       const left = outcome.kind === "cancelled" || outcome.kind === "deadline";
-      if (left && outcome.firstByteMs === undefined) silence.abandoned();
+      // A hedge that is not needed any more had hardly begun.
+      if (left && outcome.firstByteMs === undefined && outcome.beaten !== "hedge") silence.abandoned();
       if (inflight === 0) silence.settled();
       behind?.load.ended(inflight);
       if (outcome.firstByteMs !== undefined && outcome.kind === "ok") {
         latency.add(outcome.stream, outcome.firstByteMs, outcome.totalMs, now);
       }
+      const outrun = outcome.beaten === "first";
+      // Or whoever loses to hedges would be known by the answers that were quick.
+      if (outrun) latency.atLeast(outcome.stream, outcome.totalMs, now);
+      noteDelay(outcome, now);
       if (bars) barredUntil = now + endpointRule.barMs;
       // A router that refuses or resets does so for all its engines.
       if (bars) behind?.bar.bar(endpointRule.barMs, now);
@@ -269,7 +301,8 @@ export function createEndpointState(
         if (ofShare) sharePushBack.answered();
       }
       // Who was stopped before an answer says nothing about answers.
-      const troubled = failure !== undefined || (load === true && !ofShare && !ofJob);
+      // And who was outrun gives up its slot early, so that it must not look the less loaded for it.
+      const troubled = failure !== undefined || outrun || (load === true && !ofShare && !ofJob);
       if (troubled || answered === true) noteTrouble(troubled, now);
       const change = breakerOf(outcome.model).record(outcome.kind, now, random);
       if (change === "opened") allClosed = false;
@@ -296,7 +329,8 @@ export function createEndpointState(
       health = next;
     },
     reconfigure(next: EndpointSpec, nextModels: readonly string[] | undefined): void {
-      spec = next;
+      limit.reconfigure(next.slots);
+      spec = { ...next, slots: behind === undefined ? limit.slots : next.slots };
       pinnedModels = nextModels;
     },
     /** What a peer's router said with an answer. */
@@ -315,9 +349,14 @@ export function createEndpointState(
     setModels(next: readonly string[]): void {
       listedModels = next;
     },
-    setGauges(next: EngineGauges, now: Instant): void {
+    /** Answers whether it has more slots than before. */
+    setGauges(next: EngineGauges, now: Instant): boolean {
       gauges = next;
       gaugesAt = now;
+      const before = spec.slots;
+      limit.said(next.running, next.waiting, inflight, now);
+      if (limit.slots !== before) spec = { ...spec, slots: limit.slots };
+      return limit.slots > before;
     },
     /** The recovery question was answered: the next call to each model may be the test call. */
     answeredAgain(now: Instant): void {

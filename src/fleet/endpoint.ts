@@ -13,7 +13,10 @@ export interface EndpointSpec {
   readonly name: string;
   readonly tier: Tier;
   readonly locality: Locality;
-  /** Requests in flight at once; the pool that utilisation is measured on. */
+  /**
+   * Requests in flight at once; the pool that utilisation is measured on. As configured, or fewer where the engine says
+   * that it queues what it is given.
+   */
   readonly slots: number;
   /** Places in its waiting room; a peer's is its own affair, so that it has none here. */
   readonly queueLimit: number;

@@ -15,6 +15,8 @@ const recentMs = 5000;
 
 export interface Latency {
   add(stream: boolean, firstByteMs: number, totalMs: number, now: Instant): void;
+  /** One that would have taken longer than this, had it not been ended. */
+  atLeast(stream: boolean, ms: number, now: Instant): void;
   /** Upper bound of the quantile, or undefined while too few answers are known. */
   firstByteMs(stream: boolean, q: number): number | undefined;
   /** Median of the streams of the last five to ten seconds; undefined where there were too few. */
@@ -57,15 +59,20 @@ export function createLatency(): Latency {
     medianKnown = false;
   };
 
+  const note = (stream: boolean, ms: number, now: Instant): void => {
+    age(now);
+    turn(now);
+    if (stream) observe(recent, ms);
+    observe(stream ? streamed : whole, ms);
+    medianKnown = false;
+  };
+
   return {
     add(stream, firstByteMs, totalMs, now) {
-      age(now);
-      turn(now);
-      if (stream) observe(recent, firstByteMs);
-      observe(stream ? streamed : whole, firstByteMs);
-      medianKnown = false;
+      note(stream, firstByteMs, now);
       heldMs = heldMs === undefined ? totalMs : heldMs * 0.9 + totalMs * 0.1;
     },
+    atLeast: note,
     firstByteMs,
     recentFirstByteMs(now) {
       turn(now);

@@ -9,6 +9,8 @@ export interface OutcomeRow {
   readonly load?: true;
   /** Nobody listens there, or the connection was cut: stop using it at once, before the breaker has counted. */
   readonly bars?: true;
+  /** It was ended before the endpoint was done: had it gone on, it would have lasted longer. */
+  readonly cut?: true;
   /** Leaving such an endpoint costs no retry token, once a request. */
   readonly evacuation?: true;
   /** The endpoint may have died of the request. */
@@ -30,13 +32,13 @@ export const outcomes = {
   refused: { failure: "local", bars: true, evacuation: true, absent: true },
   unreachable: { failure: "local", bars: true, evacuation: true, absent: true },
   reset: { failure: "local", bars: true, evacuation: true, broke: true },
-  timeout: { failure: "local" },
+  timeout: { failure: "local", cut: true },
   /** Evacuated because the endpoint fell silent; silence has its own memory and needs no breaker. */
-  silent: { evacuation: true },
+  silent: { evacuation: true, cut: true },
   /** The caller's time ran out; short deadlines must not open breakers. */
-  deadline: {},
+  deadline: { cut: true },
   /** The caller left. */
-  cancelled: {},
+  cancelled: { cut: true },
 } as const satisfies Record<string, OutcomeRow>;
 
 export type OutcomeKind = keyof typeof outcomes;
@@ -50,6 +52,10 @@ export interface Outcome {
   readonly stream: boolean;
   /** It held a part of the endpoint's share; as `begin` was told. */
   readonly shares?: boolean | undefined;
+  /** It asked for one token. */
+  readonly oneToken?: boolean | undefined;
+  /** Another call of the same request has answered first: this was the request's first call, or the hedge beside it. */
+  readonly beaten?: "first" | "hedge" | undefined;
   /** It was work that makes room for all others, who may find some where there is none for it. */
   readonly yields?: boolean | undefined;
   /** Until the first byte of the answer's body, where one came. */

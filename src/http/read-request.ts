@@ -23,7 +23,10 @@ type Unreadable = BadRequest & { readonly headers?: Readonly<Record<string, stri
 /** What the body says, and who may say it. */
 type Said = Pick<InferenceRequest, "sla" | "ladder" | "model" | "modelName" | "hasPriority" | "stream"> &
   Partial<
-    Pick<InferenceRequest, "session" | "elsewhere" | "only" | "question" | "share" | "reuse" | "laneMs">
+    Pick<
+      InferenceRequest,
+      "session" | "elsewhere" | "only" | "question" | "oneToken" | "share" | "reuse" | "laneMs"
+    >
   >;
 
 export async function readRequest(
@@ -127,6 +130,7 @@ function saidByPeer(
       ...there,
       question: asked.question,
       share: intentEngineShare,
+      oneToken: true,
       model: model === "exact" ? asked.model : undefined,
       modelName: undefined,
       hasPriority: false,

@@ -81,7 +81,8 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
     if (dispatched.kind === "refusal" && journey.tried.length === 0 && journey.because !== "joined")
       metrics.shed.with(sla, journey.because).add(1);
     const attempts = dispatched.kind === "answer" ? dispatched.attempts : journey.tried.length;
-    if (attempts > 1) metrics.retries.with().add(attempts - 1);
+    const retries = attempts - 1 - (journey.hedge === undefined ? 0 : 1);
+    if (retries > 0) metrics.retries.with().add(retries);
   };
 
   return {

@@ -21,14 +21,22 @@ export type TryReason =
   | "affinity"
   | `fallback-from-${Tier}`
   | `retry-after-${OutcomeKind}`
-  | "panic";
+  | "panic"
+  /** Beside a call that is slow with its first byte. */
+  | "hedge";
 export type WaitReason = "local-full";
 export type ShedReason = "pool-full" | "queue-full" | "too-late" | "no-endpoint" | "draining";
 export type DeferReason = "deferred";
 export type Reason = TryReason | WaitReason | ShedReason | DeferReason;
 
 export type Decision =
-  | { readonly do: "try"; readonly endpoint: EndpointView; readonly because: TryReason }
+  | {
+      readonly do: "try";
+      readonly endpoint: EndpointView;
+      readonly because: TryReason;
+      /** Without a first byte by then, a second call elsewhere is worth its price. */
+      readonly hedgeAfterMs?: number | undefined;
+    }
   | {
       /** In the endpoint's waiting room; woken, ask again. */
       readonly do: "wait";

@@ -10,6 +10,8 @@ export interface RoutingRequest {
   /** The one model that will do; undefined: whatever the rung serves. */
   readonly model: string | undefined;
   readonly stream: boolean;
+  /** It asks for one token, so that its time can be compared with that of others. */
+  readonly oneToken?: boolean | undefined;
   readonly deadline: Instant;
   /**
    * Above 0 and at most 1: requests with a share hold, all together, at most this part of an endpoint's slots, in flight

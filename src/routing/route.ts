@@ -12,9 +12,11 @@ import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
 import { choosePeer, lookOver } from "./choose-peer.ts";
 import type { AwayReason, Decision, Shed, ShedReason, TryReason } from "./decision.ts";
+import { hedgeAfterMs } from "./hedging.ts";
 import type { Leftover } from "./leftover.ts";
 import { createLeftover } from "./leftover.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
+import type { Rung } from "./sla.ts";
 
 /** `tried`: the attempts that are over, oldest first; the endpoints in it are not chosen again. */
 export function route(
@@ -31,13 +33,15 @@ export function route(
   /** Made when it is needed: most requests find a free slot at once. */
   let left: Leftover | undefined;
 
-  const attempt = (endpoint: EndpointView, tier: Tier, otherwise: TryReason): Decision => ({
+  const attempt = (endpoint: EndpointView, rung: Rung, otherwise: TryReason): Decision => ({
     do: "try",
     endpoint,
-    because: becauseOf(otherwise, tier, request, tried),
+    because: becauseOf(otherwise, rung.tier, request, tried),
+    hedgeAfterMs: hedgeAfterMs(request, rung, endpoint, fleet, leftMs),
   });
 
-  for (const { tier, balance } of request.ladder) {
+  for (const rung of request.ladder) {
+    const { tier, balance } = rung;
     if (tier === laneTier && laneTakes(request, leftMs)) return { do: "defer", because: "deferred" };
     const places = fleet.places(tier);
     let ready: [EndpointView, ...EndpointView[]] | undefined;
@@ -57,16 +61,16 @@ export function route(
       if (waits && (room === undefined || endpoint.waiting < room.waiting)) room = endpoint;
     }
     if (ready !== undefined) {
-      if (ready.length === 1) return attempt(ready[0], tier, "local-first");
-      if (session !== undefined) return attempt(byAffinity(ready, session, now), tier, "affinity");
-      return attempt(balance(ready, now, random), tier, "local-first");
+      if (ready.length === 1) return attempt(ready[0], rung, "local-first");
+      if (session !== undefined) return attempt(byAffinity(ready, session, now), rung, "affinity");
+      return attempt(balance(ready, now, random), rung, "local-first");
     }
 
     if (places.near.length + places.far.length > 0 && !(room !== undefined && isBounced(tried))) {
       const toPeer = (peer: EndpointView): Decision => {
         // What is wrong here says more than whose session it is.
         const wellHere = away === "peer-less-pressed" || away === "not-local";
-        return attempt(peer, tier, session !== undefined && wellHere ? "affinity" : away);
+        return attempt(peer, rung, session !== undefined && wellHere ? "affinity" : away);
       };
       const peer = choosePeer(places, request, tried, now, random);
       if (peer !== undefined) return toPeer(peer);
@@ -89,7 +93,8 @@ export function route(
   // Nobody looks well: a guess is better than a refusal, and an answer is the best health check.
   if (guess !== undefined) {
     if (guess.rank > 0) return { do: "try", endpoint: guess.endpoint, because: "panic" };
-    return attempt(guess.endpoint, guess.tier, "local-first");
+    const because = becauseOf("local-first", guess.tier, request, tried);
+    return { do: "try", endpoint: guess.endpoint, because };
   }
   const because = request.elsewhere === true ? "draining" : "no-endpoint";
   return shed(because, freeInMs ?? admissionRule.noEndpointRetryAfterMs, random);

@@ -17,6 +17,8 @@ export const slaOfTier: Readonly<Record<Tier, SlaClass>> = {
 export interface Rung {
   readonly tier: Tier;
   readonly balance: Balancer;
+  /** Whether a call there that is slow with its first byte may have a second one beside it. */
+  readonly hedges?: boolean | undefined;
 }
 
 export interface SlaRule {
@@ -38,6 +40,8 @@ export interface RoutingPolicy {
   readonly sla: Readonly<Record<SlaClass, SlaRule>>;
   readonly aliases: ReadonlyMap<string, AliasRule>;
   readonly balancers: Readonly<Record<Tier, Balancer>>;
+  /** The tiers whose rungs hedge. */
+  readonly hedges?: ReadonlySet<Tier> | undefined;
 }
 
 /** What a `model` name and an SLA header together ask for. */
@@ -72,6 +76,10 @@ export function resolveAsked(
   }
   const sla = header ?? alias.sla ?? slaOfTier[alias.tier];
   const rest = policy.sla[sla].ladder.filter((rung) => rung.tier !== alias.tier);
-  const first: Rung = { tier: alias.tier, balance: policy.balancers[alias.tier] };
+  const first: Rung = {
+    tier: alias.tier,
+    balance: policy.balancers[alias.tier],
+    hedges: policy.hedges?.has(alias.tier),
+  };
   return { sla, ladder: [first, ...rest], model: alias.model };
 }

@@ -19,6 +19,14 @@ export function registerFleetGauges(
   registry.gauge("tierline_inflight", "Requests at the endpoint now.", ["endpoint"], (set) => {
     for (const { spec, inflight } of labels.shown()) set(inflight, spec.name);
   });
+  registry.gauge(
+    "tierline_endpoint_slots",
+    "Requests that the engine is given at once: as configured, or fewer where it queues them itself.",
+    ["endpoint"],
+    (set) => {
+      for (const { spec } of fleet.local) set(spec.slots, spec.name);
+    },
+  );
   registry.gauge("tierline_queue_depth", "Requests in the endpoint's waiting room.", ["endpoint"], (set) => {
     for (const { spec, waiting } of fleet.local) set(waiting, spec.name);
   });

@@ -56,7 +56,16 @@ export function createMetrics(registry: Registry) {
       "endpoint",
       "outcome",
     ]),
-    retries: registry.counter("tierline_retries_total", "Attempts after the first of a request.", []),
+    retries: registry.counter(
+      "tierline_retries_total",
+      "Attempts after the first of a request, hedges not among them.",
+      [],
+    ),
+    hedges: registry.counter(
+      "tierline_hedges_total",
+      "Second calls beside one that was slow with its first byte: won where their answer was taken, lost where it was not.",
+      ["outcome"],
+    ),
     shed: registry.counter("tierline_shed_total", "Requests refused early, by reason.", ["sla", "because"]),
     intents: registry.counter("tierline_intents_total", "NPC intents answered, by where from.", [
       "archetype",

@@ -47,7 +47,11 @@ function scene(replies: Readonly<Record<string, Reply>>) {
       if (wire === undefined) throw new Error(`no wire to ${endpoint.spec.name}`);
       return { client: wire.client, dialect, peer: endpoint };
     },
-    events: { attemptEnded: (_, end) => ends.push(end), breakerMoved: () => undefined },
+    events: {
+      attemptEnded: (_, end) => ends.push(end),
+      breakerMoved: () => undefined,
+      hedged: () => undefined,
+    },
   });
   const ask = async (ms: number, more: Partial<InferenceRequest> = {}): Promise<Dispatched | undefined> => {
     let done: Dispatched | undefined;

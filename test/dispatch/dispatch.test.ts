@@ -124,7 +124,9 @@ describe("a request", () => {
   test("is not tried again when the retry budget is spent", async () => {
     const { clock, ask, wireOf } = scene(
       { g: { replies: [status(500)] }, h: { replies: [good] } },
-      { budget: { earn: () => undefined, spend: () => false, covers: () => false } },
+      {
+        budget: { earn: () => undefined, spend: () => false, covers: () => false, spendOnHedge: () => false },
+      },
     );
     const asked = ask();
     await clock.advance(20);
@@ -141,6 +143,7 @@ describe("a request", () => {
         return false;
       },
       covers: () => false,
+      spendOnHedge: () => false,
     };
     const { clock, ask } = scene(
       { a: { replies: [refused] }, b: { replies: [refused] }, c: { replies: [good] } },
@@ -323,7 +326,9 @@ describe("evacuation", () => {
   test("moves everything without a byte that has somewhere to go, for free", async () => {
     const { clock, ask, evacuation, endpointOf, expectPeace } = scene(
       { g: { replies: [hangs] }, s: { tier: "silver", replies: [good] } },
-      { budget: { earn: () => undefined, spend: () => false, covers: () => false } },
+      {
+        budget: { earn: () => undefined, spend: () => false, covers: () => false, spendOnHedge: () => false },
+      },
     );
     const [one, two] = [ask(), ask()];
     await clock.advance(250);

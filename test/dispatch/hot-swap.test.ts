@@ -11,7 +11,7 @@ const unknown = status(404, '{"error":{"message":"The model `x` does not exist."
 const relist = { models: ["swapped"], afterMs: 5 } as const;
 const swapped = { replies: [unknown, good], relist };
 /** Nothing may be paid for. */
-const broke = { earn: () => undefined, covers: () => false, spend: () => false };
+const broke = { earn: () => undefined, covers: () => false, spend: () => false, spendOnHedge: () => false };
 
 describe("a request that names no engine's model, where the engine does not know the name that we put in", () => {
   test("is answered there under the engine's new name, and that is no failure, no attempt and no retry", async () => {

@@ -68,4 +68,14 @@ describe("the retry budget", () => {
     while (budget.spend(start + 50_000)) spent += 1;
     expect(spent).toBeLessThanOrEqual(31);
   });
+
+  test("pays for hedges with its upper half only, so that who has nothing else still finds a token", () => {
+    const budget = createRetryBudget(() => 1, start);
+    let hedges = 0;
+    while (budget.spendOnHedge(start)) hedges += 1;
+    let retries = 0;
+    while (budget.spend(start)) retries += 1;
+    expect([hedges, retries]).toEqual([15, 15]);
+    expect(budget.spendOnHedge(start)).toBe(false);
+  });
 });

@@ -6,6 +6,7 @@ import type { CallEnd } from "../../src/dispatch/attempt.ts";
 import type { Dispatched } from "../../src/dispatch/dispatch.ts";
 import { createDispatch } from "../../src/dispatch/dispatch.ts";
 import { createEvacuation } from "../../src/dispatch/evacuation.ts";
+import type { HedgeEnd } from "../../src/dispatch/hedge.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import type { RetryBudget } from "../../src/dispatch/retry-budget.ts";
 import { createRetryBudget } from "../../src/dispatch/retry-budget.ts";
@@ -68,6 +69,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
   const ends: CallEnd[] = [];
   const moves: string[] = [];
   const quarantine = createQuarantine();
+  const hedges: HedgeEnd[] = [];
   const rooms = createWaitingRooms(clock);
   const evacuation = createEvacuation(rooms, clock);
   const dispatch = createDispatch({
@@ -100,6 +102,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     events: {
       attemptEnded: (_endpoint, end) => ends.push(end),
       breakerMoved: (endpoint, { model }, to) => moves.push(`${endpoint.spec.name} ${model} ${to}`),
+      hedged: (end) => hedges.push(end),
     },
   });
 
@@ -143,6 +146,7 @@ export function scene(engines: Readonly<Record<string, Engine>>, options: Option
     ask,
     ends,
     moves,
+    hedges,
     wireOf,
     endpointOf,
     expectPeace,

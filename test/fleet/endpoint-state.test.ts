@@ -352,3 +352,63 @@ test("whatever happens, what is in flight comes back to 0 and pressure stays a f
     { numRuns: 200 },
   );
 });
+
+describe("a call that another one of the same request has outrun", () => {
+  const calls = (beaten: Outcome["beaten"], kind: OutcomeKind = "cancelled"): EndpointState => {
+    const state = endpoint();
+    for (let turn = 0; turn < 10; turn += 1) call(state, "ok", start, { firstByteMs: 20 });
+    for (let turn = 0; turn < 20; turn += 1) call(state, kind, start, { totalMs: 90, beaten });
+    return state;
+  };
+
+  test("counts as slow and as trouble, and for no breaker, where it was the first", () => {
+    const state = calls("first");
+    expect(state.recentFirstByteMs(start)).toBeGreaterThanOrEqual(90);
+    expect(state.pressure(start)).toBeGreaterThan(0.5);
+    expect([state.breakerState(start), state.barred(start), state.inflight]).toEqual(["closed", false, 0]);
+    expect(state.silence.due(1000, start)).toBe(true);
+  });
+
+  test("says nothing of its endpoint where it was the hedge", () => {
+    const state = calls("hedge");
+    expect(state.recentFirstByteMs(start)).toBeLessThan(30);
+    expect(state.pressure(start)).toBe(0);
+    expect(state.silence.due(1000, start)).toBe(false);
+  });
+
+  test("is another thing than a caller who leaves: that is no sign of slowness", () => {
+    const state = calls(undefined);
+    expect(state.recentFirstByteMs(start)).toBeLessThan(30);
+    expect(state.pressure(start)).toBe(0);
+  });
+});
+
+describe("an engine that queues what it is given", () => {
+  const wide: EndpointSpec = { ...spec, slots: 64, queueLimit: 64 };
+  const overloaded = (): EndpointState => {
+    const state = createEndpointState(wide, ["m"]);
+    for (let turn = 0; turn < 40; turn += 1) state.begin("m", true, turn, start);
+    state.setGauges({ running: 8, waiting: 32 }, start);
+    state.setGauges({ running: 8, waiting: 32 }, start + 2000);
+    return state;
+  };
+
+  test("has the slots that it runs, for whoever asks", () => {
+    const state = overloaded();
+    expect(state.spec.slots).toBe(8);
+    expect(state.pressure(start + 2000)).toBeGreaterThan(1);
+  });
+
+  test("says so when it has more again, and keeps what it learned over a reload", () => {
+    const state = overloaded();
+    state.reconfigure({ ...wide, queueLimit: 3 }, ["m"]);
+    expect([state.spec.slots, state.spec.queueLimit]).toEqual([8, 3]);
+    state.begin("m", true, 0, start + 2500);
+    for (let turn = 0; turn < 33; turn += 1)
+      state.end({ kind: "ok", model: "m", stream: true, totalMs: 10 }, start + 2600, random);
+    expect(state.setGauges({ running: 8, waiting: 0 }, start + 4000)).toBe(true);
+    expect(state.spec.slots).toBe(9);
+    expect(state.setGauges({ running: 2, waiting: 0 }, start + 6000)).toBe(true);
+    expect(state.setGauges({ running: 2, waiting: 0 }, start + 8000)).toBe(false);
+  });
+});

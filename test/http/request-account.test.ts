@@ -66,6 +66,11 @@ function accountAt(level: string) {
       account.finished(inference(clock.now()), answered(because), "complete", 200, origin),
     shed: (origin: Origin) => account.finished(inference(clock.now()), shed, "tier_overloaded", 429, origin),
     account,
+    retries: () =>
+      registry
+        .expose()
+        .split("\n")
+        .find((line) => line.startsWith("tierline_retries_total ")),
     /** The series of these names. */
     counted: (...names: string[]) =>
       registry
@@ -85,6 +90,20 @@ test("a storm of refusals is no storm of lines, and the next line says how many 
   expect(lines.at(-1)).toMatchObject({ msg: "request tier_overloaded", left_out: 9800 });
   finish();
   expect(lines.at(-1)).not.toHaveProperty("left_out");
+});
+
+test("a hedge is an attempt and no retry", () => {
+  const { account, clock, retries } = accountAt("info");
+  const twice = (journey: Partial<Journey>): void => {
+    const plain = answered("local-first");
+    const dispatched = { ...plain, attempts: 2, journey: { ...plain.journey, ...journey } };
+    account.finished(inference(clock.now()), dispatched, "complete", 200, { trace });
+  };
+  twice({ because: "hedge", hedge: "won" });
+  twice({ hedge: "lost" });
+  expect(retries()).toBe("tierline_retries_total 0");
+  twice({ because: "retry-after-busy" });
+  expect(retries()).toBe("tierline_retries_total 1");
 });
 
 test("at level debug every request has its line", () => {

@@ -102,7 +102,7 @@ export function openForwarding(options: ForwardingOptions = {}): Forwarding {
     budget: createRetryBudget(() => 4, clock.now()),
     quarantine: createQuarantine(),
     linkOf: (to) => peerLinks.of(to)?.link ?? scripted(to === endpoint ? engine : peerWire),
-    events: { attemptEnded: () => undefined, breakerMoved: () => undefined },
+    events: { attemptEnded: () => undefined, breakerMoved: () => undefined, hedged: () => undefined },
   });
 
   const sealsOf = (name: string, ms: number): ForwardSeals =>

@@ -91,7 +91,7 @@ export function localScene(
       authorization: undefined,
       intentConstraint: () => dialects.vllm.intentConstraints[0],
     }),
-    events: { attemptEnded: () => undefined, breakerMoved: () => undefined },
+    events: { attemptEnded: () => undefined, breakerMoved: () => undefined, hedged: () => undefined },
   });
   const playersFirst = createPlayersFirst({ fleet, clock, random });
   const runner = createLocalRunner({ dispatch, playersFirst, fleet, policy: () => localPolicy, clock });

@@ -24,6 +24,7 @@ export interface Seen {
   readonly open?: readonly string[] | "all";
   readonly pressure?: number;
   readonly usualFirstByteMs?: number;
+  readonly hedgeAfterMs?: number;
   readonly expectedWaitMs?: number;
   readonly lastPick?: number;
   /** It stands behind another router: what is known of that. */
@@ -61,6 +62,7 @@ export function view(name: string, seen: Seen = {}): EndpointView {
     breakerState: () => (open === "all" || open.length > 0 ? "open" : "closed"),
     pressure: () => seen.pressure ?? (inflight + waiting) / slots,
     recentFirstByteMs: () => seen.usualFirstByteMs,
+    hedgeAfterMs: () => seen.hedgeAfterMs,
     expectedWaitMs: () => seen.expectedWaitMs,
   };
 }
