@@ -229,8 +229,7 @@ test("the free slots of an endpoint are shared out among those who say now that 
   // Who has all its slots in use counts before it has missed anything; who has one left does not.
   const withAllAt = (inflight: number): number =>
     mine((fleet) => {
-      for (const name of ["a", "b", "c"])
-        fleet.setPeer(facts(name, { advert: withLoad(inflight, at) }), now);
+      for (const name of ["a", "b", "c"]) fleet.setPeer(facts(name, { advert: withLoad(inflight, at) }), now);
     });
   expect([withAllAt(8), withAllAt(7)]).toEqual([2, 8]);
 });
