@@ -43,8 +43,8 @@ test("with all seeds down a host serves its own players at once, and is with the
     await Promise.all([alone.kill(), seed.kill()]);
     const answeredMs = await firstAnswer(alone);
     expect(answeredMs).toBeLessThan(5000);
-    // By then it waits longest between its calls.
-    await Bun.sleep(3000);
+    // By then it waits between its calls.
+    await Bun.sleep(1500);
     for (let asked = 0; asked < 20; asked += 1) expect((await alone.chat()).status).toBe(200);
     await seed.start();
     const startedAt = performance.now();
@@ -92,9 +92,9 @@ describe.skipIf(!needsNet())("where no DNS server answers", () => {
         });
         expect(placed.status).toBe(202);
       }
-      const until5s = performance.now() + 5000;
+      const end = performance.now() + 3000;
       let asked = 0;
-      for (; performance.now() < until5s; asked += 1) {
+      for (; performance.now() < end; asked += 1) {
         for (const model of ["gold", "silver"]) expect((await gold.chat({ model })).status).toBe(200);
         await Bun.sleep(50);
       }
@@ -106,7 +106,7 @@ describe.skipIf(!needsNet())("where no DNS server answers", () => {
       measured(24, `no seed known: joined ${joinedMs} ms after the start, by the peers of the last run`);
       measured(
         43,
-        `restarted without DNS: first answer after ${answeredMs} ms, joined by the addresses it knew; of ${2 * asked} requests, half of them by the peer, 0 failed; 5 jobs waited and AWS was tried ${refusals} times in 5 s`,
+        `restarted without DNS: first answer after ${answeredMs} ms, joined by the addresses it knew; of ${2 * asked} requests, half of them by the peer, 0 failed; 5 jobs waited and AWS was tried ${refusals} times in 3 s`,
       );
     })();
   });

@@ -61,7 +61,7 @@ test.skipIf(!canRun)(
       for (const thread of threadsOf(pid)) Bun.spawnSync(["taskset", "-cp", core, thread]);
 
       const crowd = hogs(16);
-      const crowded = await worst(starved, other, 4000);
+      const crowded = await worst(starved, other, 3000);
       const answer = await starved.chat();
       expect(answer.status).toBe(200);
       expect(crowded.newsSeconds).toBeLessThan(2);
@@ -78,7 +78,7 @@ test.skipIf(!canRun)(
           await Bun.sleep(100);
         }
       })();
-      const starving = await worst(starved, other, 4000);
+      const starving = await worst(starved, other, 3000);
       over = true;
       await rationing;
       expect(starving.score).toBeGreaterThan(0);
