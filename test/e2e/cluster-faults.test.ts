@@ -272,14 +272,16 @@ describe.skipIf(!canRun)("three hosts, each in a network of its own", () => {
     ),
   );
 
-  const partitions: [string, number, (three: Three) => void][] = [
+  const partitions: [string, string, number, (three: Three) => void][] = [
     [
       "nothing from gold-1 reaches the others, though it hears them",
+      "(fault 16)",
       16,
       ({ fleet }) => fleet.net?.cut(["gold-1"], ["gold-2", "silver-1"]),
     ],
     [
       "nothing passes between gold-1 and the others",
+      "(fault 17)",
       17,
       ({ fleet }) => {
         fleet.net?.cut(["gold-1"], ["gold-2", "silver-1"]);
@@ -288,8 +290,8 @@ describe.skipIf(!canRun)("three hosts, each in a network of its own", () => {
     ],
   ];
   test.each(partitions)(
-    `for ${partitionMs / 1000} s %s: both halves serve, and merge within 5 s (fault %d)`,
-    async (what, fault, part) => {
+    `for ${partitionMs / 1000} s %s: both halves serve, and merge within 5 s %s`,
+    async (what, _, fault, part) => {
       await told(
         async (three) => {
           const { fleet, gold1, gold2, silver1 } = three;
