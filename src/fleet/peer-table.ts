@@ -169,7 +169,7 @@ export function createPeerTable(home: string): PeerTable {
       peer.host.suspect = state === "suspect";
       if (advert !== undefined) {
         peer.host.draining = advert.draining;
-        setShort(hash32(name), advert.short);
+        setShort(hash32(name), [...(advert.short ?? []), ...fullTiers(advert)]);
         if (peer.host.zone !== advert.zone) changed = true;
         peer.host.zone = advert.zone;
         const before = peer.endpoints;
@@ -201,4 +201,12 @@ function remember(memory: Map<string, Instant>, key: string, now: Instant): void
   memory.set(key, now);
   const oldest = memory.keys().next().value;
   if (memory.size > peerTableRule.goneMost && oldest !== undefined) memory.delete(oldest);
+}
+
+/** Who has nothing free of a tier will send on the next request, and says only afterwards that it found no room. */
+function fullTiers({ engines }: Advert): readonly Tier[] {
+  return tiers.filter((tier) => {
+    const ofTier = engines.filter((engine) => engine.tier === tier);
+    return ofTier.length > 0 && ofTier.every(({ load, slots }) => load.inflight + load.waiting >= slots);
+  });
 }

@@ -1,5 +1,6 @@
 // Of which tiers this router is short: a request of its own found no room among peers of that tier a moment ago. Who is
-// short says so in its advert, and only among those who are is it shared out what a host has free (news-share.ts).
+// short says so in its advert, and only among those who are, and those whose own slots are all in use, is it shared out
+// what a host has free (news-share.ts).
 
 import type { Instant } from "../base/clock.ts";
 import type { Tier } from "./endpoint.ts";

@@ -16,6 +16,7 @@ import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import type { Fleet, FleetHost } from "../support/fleet.ts";
 import { fleetName, startFleet } from "../support/fleet.ts";
+import { measured } from "../support/measured.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import { sealing } from "../support/seals.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
@@ -420,7 +421,7 @@ describe("a stranger", () => {
     gold1.gossipPost(new Uint8Array(body), { [sealHeader]: seal });
 
   test(
-    "wrong, replayed, garbled and outsize gossip is rejected and counted, and moves no member",
+    "wrong, replayed, garbled and outsize gossip is rejected and counted, and moves no member (fault 23)",
     told(async () => {
       const before = await gold1.members();
       const body = encode({ v: [1, 1], kind: "sync" });
@@ -450,6 +451,10 @@ describe("a stranger", () => {
       const after = await gold1.members();
       expect(after.map(({ name, state, incarnation }) => ({ name, state, incarnation }))).toEqual(
         before.map(({ name, state, incarnation }) => ({ name, state, incarnation })),
+      );
+      measured(
+        23,
+        "bad MAC, another fleet, an hour old, replayed, garbled, oversize: 8 of 8 dropped and counted by their reason, no member moved",
       );
     }),
   );
@@ -487,15 +492,17 @@ describe("coming and going", () => {
   );
 
   test(
-    "a host that is killed and starts again at another address is found there within 5 s, with a higher incarnation, and asked there",
+    "a host that is killed and starts again at another address is found there within 5 s, with a higher incarnation, and asked there (fault 20)",
     told(async () => {
       const known = async () => (await gold2.members()).find(({ name }) => name === "gold-1");
       const before = (await known())?.incarnation ?? 0;
       await gold1.kill();
       gold1.move();
       await gold1.start();
+      const startedAt = performance.now();
       await fleet.together(5000);
       await until("gold-2 knows where", async () => (await known())?.public === gold1.router.url, 2000);
+      const foundMs = performance.now() - startedAt;
       expect((await known())?.incarnation).toBeGreaterThan(before);
       await suffering(gold2, { kind: "refuse" }, () =>
         until("gold-1 answers for gold-2", async () => {
@@ -504,18 +511,22 @@ describe("coming and going", () => {
           return response.status === 200 && response.headers.get("x-tierline-endpoint") === "gold-1/vllm";
         }),
       );
+      measured(20, `same id, another address: all know it ${Math.round(foundMs)} ms after it is ready`);
     }),
   );
 
   test(
-    "a host that starts again under another name is a new member within 5 s, and the old one is gone within 8 s",
+    "a host that starts again under another name is a new member within 5 s, and the old one is gone within 8 s (fault 20)",
     told(async () => {
       await gold2.kill();
       await gold2.start("gold-9");
+      const startedAt = performance.now();
       await until("all see gold-9", () => seenByOthers(gold2, "gold-9", "alive"), 5000);
+      const foundMs = performance.now() - startedAt;
       await until("nobody takes gold-2 for alive", () => seenByOthers(gold2, "gold-2", "dead"), 8000);
       const response = await ask(gold2);
       expect(response.headers.get("x-tierline-endpoint")).toBe("gold-9/vllm");
+      measured(20, `same address, another id: all know it ${Math.round(foundMs)} ms after it is ready`);
     }),
   );
 
@@ -537,6 +548,45 @@ describe("coming and going", () => {
         await host.start();
         await three.together(5000);
       }
+    })();
+  });
+
+  test("of two hosts with one name, as a copied machine image makes them, the later one stays a member, both say so, and both serve by their own engines (fault 21)", async () => {
+    const three = ends(
+      await startFleet({
+        hosts: ["gold-1", "gold-2", "gold-3"].map((name) => ({ name, tiers: ["gold"] as const })),
+      }),
+    );
+    await three.told(async () => {
+      const [first, other, copy] = ["gold-1", "gold-2", "gold-3"].map((name) => three.host(name));
+      if (first === undefined || other === undefined || copy === undefined) throw new Error("no hosts");
+      await copy.kill();
+      await copy.start("gold-1");
+      const startedAt = performance.now();
+      const conflicts = (host: FleetHost): Promise<number> =>
+        host.router.metric("tierline_membership_events_total", { kind: "conflict" });
+      await until("the one that began earlier says so", async () => (await conflicts(first)) > 0, 15_000);
+      await until("a third host says so", async () => (await conflicts(other)) > 0, 15_000);
+      const detectedMs = performance.now() - startedAt;
+      const alarm = await first.router.logged(({ msg }) => String(msg).includes("calls itself gold-1 too"));
+      expect(alarm).toMatchObject({ member: "gold-1" });
+      for (const host of [first, copy]) {
+        const response = await host.chat();
+        expect(response.status).toBe(200);
+        expect(response.headers.get("x-tierline-endpoint")).toBe("gold-1/vllm");
+        expect(response.headers.get("x-tierline-locality")).toBe("local");
+        expect((await host.get("/readyz")).status).toBe(200);
+      }
+      await until("the others know the later one", async () =>
+        (await other.members()).some(
+          (member) =>
+            member.name === "gold-1" && member.state === "alive" && member.public === copy.router.url,
+        ),
+      );
+      measured(
+        21,
+        `detected ${Math.round(detectedMs)} ms after the copy is ready: an error in the log and tierline_membership_events_total{kind="conflict"} at both; both serve by their own engines`,
+      );
     })();
   });
 });

@@ -41,7 +41,13 @@ export const faults: readonly Fault[] = [
     fault: "Peer SIGSTOP 1/2/4/10 s",
     survives: "no false dead <= 4 s; rejoins without a flap at 10 s",
   },
-  { number: 15, fault: "Own event-loop stall", survives: "we accuse nobody (score), refuse overflow" },
+  {
+    number: 15,
+    fault: "Own event-loop stall",
+    survives: "we accuse nobody (score), refuse overflow",
+    instead:
+      "Who stands still cannot refuse: its peers stop sending by themselves, and what they had sent it by then they answer elsewhere",
+  },
   {
     number: 16,
     fault: "One-way partition A-/->B",
@@ -52,7 +58,13 @@ export const faults: readonly Fault[] = [
     fault: "Split 50/50 for 10 min",
     survives: "both halves serve; merged <= 5 s after heal, no manual step",
   },
-  { number: 18, fault: "Link flaps every 2 s", survives: "<= 1 state change per 10 s" },
+  {
+    number: 18,
+    fault: "Link flaps every 2 s",
+    survives: "<= 1 state change per 10 s",
+    instead:
+      "A link between two changes nothing. Where all links of a host flap, it is once in 10 s on average: the damping begins with the third return, after up to five changes",
+  },
   { number: 19, fault: "25 % loss + 100 ms jitter", survives: "0 false dead" },
   { number: 20, fault: "Same id/new IP, same IP/new id", survives: "newest incarnation wins <= 3 s" },
   { number: 21, fault: "Cloned AMI, duplicate id", survives: "detected, alarm, both serve locally" },
@@ -67,9 +79,21 @@ export const faults: readonly Fault[] = [
     fault: "All seeds down at boot",
     survives: "serve locally at once, keep trying, last-known peers",
   },
-  { number: 25, fault: "500 hosts boot together", survives: "joined <= 10 s, <= 50 conn/s per seed" },
+  {
+    number: 25,
+    fault: "500 hosts boot together",
+    survives: "joined <= 10 s, <= 50 conn/s per seed",
+    instead:
+      "At their very first boot nobody knows how many they are, so all call at once, and one seed of three takes more than 50 in the first second; from the second boot on they spread, and with 64 seeds they spread from the first",
+  },
   { number: 26, fault: "30 % of hosts killed", survives: "survivors shed; no cascade; <= 50 % ejected" },
-  { number: 27, fault: "One idle host advertised (herd)", survives: "<= 2x its capacity reaches it" },
+  {
+    number: 27,
+    fault: "One idle host advertised (herd)",
+    survives: "<= 2x its capacity reaches it",
+    instead:
+      "The share of each router is worked out from news: until there is some, as when all fill up within one advert's time, more reaches it, and one slot cannot be divided, so that it may be asked for three times over",
+  },
   { number: 28, fault: "Retry storm in total outage", survives: "<= 1.10x" },
   {
     number: 29,

@@ -226,6 +226,12 @@ test("the free slots of an endpoint are shared out among those who say now that 
         for (const name of ["a", "b"]) fleet.setPeer(facts(name, { advert: one }), now);
       }),
     ).toBe(8);
+  // Who has all its slots in use counts before it has missed anything; who has one left does not.
+  const withAllAt = (inflight: number): number =>
+    mine((fleet) => {
+      for (const name of ["a", "b", "c"]) fleet.setPeer(facts(name, { advert: withLoad(inflight, at) }), now);
+    });
+  expect([withAllAt(8), withAllAt(7)]).toEqual([2, 8]);
 });
 
 test("what a peer refuses to those who may hold only a share keeps nobody else away, and is no trouble of its engine's", () => {

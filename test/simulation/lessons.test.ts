@@ -6,6 +6,7 @@ import { weightOf } from "../../src/cluster/claim.ts";
 import { membershipRule } from "../../src/cluster/membership.ts";
 import type { Message, Ping } from "../../src/cluster/messages.ts";
 import { messageBounds, readMessage } from "../../src/cluster/messages.ts";
+import { measured } from "../support/measured.ts";
 import { createInspector } from "./invariants.ts";
 import type { Run, World } from "./world.ts";
 import { allSee, createWorld, fleetOf } from "./world.ts";
@@ -129,7 +130,7 @@ describe("nothing changes", () => {
     expect(runs.map(table)).toEqual(before);
   });
 
-  test("when wall clocks step by an hour: the run goes on event for event as without", () => {
+  test("when wall clocks step by an hour: the run goes on event for event as without (fault 22)", () => {
     const play = (step: number): string => {
       const [world, runs] = fleet(5);
       for (const run of runs) run.wallOffsetMs += step;
@@ -139,6 +140,10 @@ describe("nothing changes", () => {
     };
     expect(play(3_600_000)).toBe(play(0));
     expect(play(-3_600_000)).toBe(play(0));
+    measured(
+      22,
+      "simulated, all wall clocks step by an hour as a host dies: gossip goes on event for event as without",
+    );
   });
 
   test("by messages that are no messages; each is refused and counted", () => {
@@ -190,7 +195,7 @@ describe("nothing changes", () => {
     expect(table(target)).toBe(before);
   });
 
-  test("by a program of a version that we do not share; it is refused and counted, and joins nowhere", () => {
+  test("by a program of a version that we do not share; it is refused and counted, and joins nowhere (fault 47)", () => {
     const [world, runs] = fleet(3);
     const dialect = (message: unknown): unknown =>
       typeof message === "object" && message !== null ? { ...message, v: [2, 3] } : message;
@@ -199,10 +204,11 @@ describe("nothing changes", () => {
     expect(first(runs).gossip.counters.rejected.version).toBeGreaterThan(0);
     expect(allSee(runs, "alive")).toBe(true);
     expect([...runs, stranger].map((run) => run.gossip.members().length)).toEqual([3, 3, 3, 1]);
+    measured(47, "a program that speaks none of our versions is refused, counted, and changes nothing");
   });
 });
 
-test("a later version is understood, and what we do not know of it is passed on unread", () => {
+test("a later version is understood, and what we do not know of it is passed on unread (fault 47)", () => {
   const [world, runs] = fleet(4);
   const [sender, receiver] = [first(runs), first(runs, 1)];
   const claim = claimIn(sender, "h0");

@@ -9,6 +9,7 @@ import { available } from "../../src/fleet/fleet.ts";
 import { slowStartWeight } from "../../src/fleet/slow-start.ts";
 import { whyNot } from "../../src/routing/candidates.ts";
 import { route } from "../../src/routing/route.ts";
+import { measured } from "../support/measured.ts";
 import { createFigures, longRun, report, seedsOf } from "./figures.ts";
 import type { Ask, Decide, Fate, HostKind, RoutedFleet, Router, Watch } from "./routed-fleet.ts";
 import { createRoutedFleet } from "./routed-fleet.ts";
@@ -195,7 +196,7 @@ describe("one idle host among full ones", () => {
   ] as const) {
     const most = slots === 1 ? 3 : 2;
     test.skipIf(seeds === 0)(
-      `with ${slots} slots and ${size} routers around it under standing pressure holds and refuses at most ${most} times its slots in an advert's time`,
+      `with ${slots} slots and ${size} routers around it under standing pressure holds and refuses at most ${most} times its slots in an advert's time (fault 27)`,
       () => {
         const reach = createFigures(`N=${size}, ${slots} slots, herd, times its slots`, {
           of: "worst",
@@ -228,6 +229,11 @@ describe("one idle host among full ones", () => {
         }
         report(reach, onset, used, answered, withSessions, naive, naiveUsed, naiveAnswered);
         expect(reach.worst, String(reach)).toBeLessThanOrEqual(most);
+        expect(onset.worst, String(onset)).toBeLessThanOrEqual(slots === 1 ? 8 : 5);
+        measured(
+          27,
+          `simulated, ${size} full routers around one idle host of ${slots} slots: at most ${reach.worst.toFixed(1)} times its slots reach it in an advert's time, ${onset.worst.toFixed(1)} when all fill up at once; ${Math.round(used.mean)} % of it used`,
+        );
         if (longRun) expect(withSessions.worst, String(withSessions)).toBeLessThanOrEqual(most);
       },
       longMs,

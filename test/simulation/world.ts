@@ -38,6 +38,8 @@ export interface Run {
   readonly boot: string;
   readonly address: string;
   readonly gossip: Gossip;
+  /** Asks and answers, in its own dialect. */
+  readonly says: (message: unknown) => unknown;
   readonly told: Told[];
   readonly traffic: {
     sent: number;
@@ -62,7 +64,7 @@ export interface HostOptions {
   readonly persisted?: number;
   readonly wallOffsetMs?: number;
   readonly meta?: unknown;
-  /** What leaves and what enters, for another version of the program. */
+  /** What leaves it, for another version of the program. */
   readonly dialect?: (message: unknown) => unknown;
   /** What the program above the machine makes of what it hears. */
   readonly tell?: (event: MembershipEvent) => void;
@@ -158,13 +160,7 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
     return JSON.parse(text);
   };
 
-  const send = (
-    from: Run,
-    address: string,
-    message: unknown,
-    timeoutMs: number,
-    dialect: (message: unknown) => unknown,
-  ): Promise<Sent> =>
+  const send = (from: Run, address: string, message: unknown, timeoutMs: number): Promise<Sent> =>
     new Promise((settle) => {
       const giveUp = queue.at(queue.now + timeoutMs, () =>
         within(from, () => settle({ failed: `no answer in ${timeoutMs} ms` })),
@@ -187,12 +183,12 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
             met.add(`${from.address} ${address}`);
             options.connected(address);
           }
-          const arrived = travel(dialect(message), from, to);
+          const arrived = travel(from.says(message), from, to);
           within(to, () => {
             void to.gossip.handle(arrived).then((reply) => {
               if (!to.up || lost(to.address, from.address)) return;
               queue.at(queue.now + legMs(to, from), () =>
-                within(from, () => resolve({ reply: travel(dialect(reply), to, from) })),
+                within(from, () => resolve({ reply: travel(to.says(reply), to, from) })),
               );
             });
           });
@@ -217,7 +213,6 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
     live: () => runs.filter((run) => run.up && !run.gossip.yielded),
     start(name, host = {}) {
       const address = host.address ?? `${name}:8012`;
-      const dialect = host.dialect ?? ((message: unknown) => message);
       const wall = { offsetMs: host.wallOffsetMs ?? 0 };
       const clock: Clock = {
         now: () => queue.now,
@@ -241,7 +236,7 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
           clock,
           random,
           transport: {
-            send: (to, message: Message, { timeoutMs }) => send(run, to, message, timeoutMs, dialect),
+            send: (to, message: Message, { timeoutMs }) => send(run, to, message, timeoutMs),
           },
           tell(event) {
             const claim = "member" in event ? event.member.claim : undefined;
@@ -254,6 +249,7 @@ export function createWorld(seed: number, options: WorldOptions = {}): World {
             host.tell?.(event);
           },
         }),
+        says: host.dialect ?? ((message) => message),
         told: [],
         traffic: { sent: 0, received: 0, sentBytes: 0, receivedBytes: 0, largest: 0 },
         up: true,

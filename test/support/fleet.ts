@@ -31,6 +31,8 @@ export interface FleetOptions {
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly msPerToken?: number;
+  /** As they stand at each start and reload; else where the hosts are at first. */
+  readonly seeds?: () => readonly string[] | undefined;
   /** Each host in a namespace of its own, and the callers in one. */
   readonly apart?: boolean;
   /** Every byte between two hosts apart is late, both ways, until `heal`. */
@@ -312,7 +314,7 @@ async function openHost({ plan, at, seeds, dir: fleetDir, options }: HostParts):
 fleet = "${fleetName}"
 advertise = "${at.address}"
 secret_file = ${JSON.stringify(join(fleetDir, "gossip.key"))}
-seeds = ${JSON.stringify(seeds)}
+seeds = ${JSON.stringify(options.seeds?.() ?? seeds)}
 ${`${options.config}${plan.config}`.includes("[auth]") ? "" : '[auth]\nmode = "none"\n'}
 ${options.config ?? ""}
 ${plan.config ?? ""}
