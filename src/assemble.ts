@@ -20,7 +20,11 @@ import { watchSilence } from "./dispatch/silence-watch.ts";
 import { createWaitingRooms } from "./dispatch/waiting-room.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import { createFleet } from "./fleet/fleet.ts";
+import { createDescriptors } from "./host/descriptors.ts";
+import { openMemory } from "./host/memory.ts";
 import { refusals } from "./host/sealed-message.ts";
+import type { HostStrain } from "./host-strain.ts";
+import { createHostStrain } from "./host-strain.ts";
 import { alone } from "./http/alone.ts";
 import { clearAsTold } from "./http/clear-caches.ts";
 import type { Door } from "./http/door.ts";
@@ -63,6 +67,7 @@ export interface Router {
   listensAt(publicUrl: string): void;
   /** Undefined: the configuration names no fleet. */
   readonly cluster: ClusterLink | undefined;
+  readonly hostStrain: Pick<HostStrain, "watch">;
   /** What outlives the process. */
   readonly savedCaches: readonly SavedCache[];
   /** Takes over what a reload may change. */
@@ -239,6 +244,20 @@ export function assemble(
   registerMemberGauge(registry, seen.counts);
   jobLane?.start();
 
+  const account = createRequestAccount(metrics, log, clock);
+  const hostStrain = createHostStrain({
+    clock,
+    log,
+    registry,
+    caches: Object.values(caches),
+    descriptors: createDescriptors(clock),
+    memory: openMemory(),
+    memoryBytes: () => loaded.config.limits.memoryBytes,
+    refused(because) {
+      account.rejected("host_overloaded");
+      metrics.shed.with("none", because).add(1);
+    },
+  });
   const door: Door = {
     clock,
     random,
@@ -254,7 +273,8 @@ export function assemble(
     caches,
     onCacheCleared,
     lifecycle,
-    account: createRequestAccount(metrics, log, clock),
+    account,
+    strain: hostStrain.strain,
     intentAccount: createIntentAccount(metrics),
     registry,
     log,
@@ -268,6 +288,7 @@ export function assemble(
       publicUrl = url;
     },
     cluster,
+    hostStrain,
     savedCaches: [savedIntents(table, clock), savedResults(results)],
     reconfigure(next) {
       const { cache, intents: intentsBefore } = loaded.config;
@@ -302,6 +323,7 @@ export function assemble(
       intents.stop();
       links.stop();
       stopProcessGauges();
+      hostStrain.stop();
       await jobsEnded;
     },
   };

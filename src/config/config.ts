@@ -25,7 +25,7 @@ export interface Config {
     readonly keys: readonly ApiKey[];
     readonly adminToken?: string;
   };
-  readonly limits: { readonly bodyBytes: number };
+  readonly limits: { readonly bodyBytes: number; readonly memoryBytes?: number };
   readonly log: { readonly level: LogLevel };
   readonly metrics: { readonly public: boolean };
   readonly tls?: TlsFiles;
@@ -135,7 +135,7 @@ export function toConfig(values: Values, secrets: Secrets): Config {
       keys: secrets.keys,
       ...(secrets.adminToken === undefined ? {} : { adminToken: secrets.adminToken }),
     },
-    limits: { bodyBytes: values.limits.body_bytes },
+    limits: toLimits(values.limits),
     log: values.log,
     metrics: values.metrics,
     ...(secrets.tls === undefined ? {} : { tls: secrets.tls }),
@@ -156,6 +156,11 @@ export function toConfig(values: Values, secrets: Secrets): Config {
     drain: { deadlineMs: values.drain.deadline_ms },
   };
 }
+
+const toLimits = ({ body_bytes, memory_bytes }: Values["limits"]): Config["limits"] => ({
+  bodyBytes: body_bytes,
+  ...(memory_bytes === undefined ? {} : { memoryBytes: memory_bytes }),
+});
 
 const toHost = ({ name, zone }: Values["host"]): Config["host"] => ({
   name,

@@ -23,6 +23,7 @@ import { createAnswerItems } from "./npc-items.ts";
 import { createNpcSockets, socketAuthorization, streamPath } from "./npc-socket.ts";
 import { handleInference } from "./openai.ts";
 import { requestIdOf } from "./request-headers.ts";
+import { sheltered } from "./shelter.ts";
 
 const intentsPath = "/v1/npc/intents";
 
@@ -136,7 +137,8 @@ export function createPublicApp(door: Door): App {
     [streamPath, stream],
     [`${jobsPath}/:id`, patiently(app.fetch)],
   ]);
-  return { fetch: app.fetch, routes, websocket: sockets.handler };
+  const all: App = { fetch: app.fetch, routes, websocket: sockets.handler };
+  return door.strain === undefined ? all : sheltered(all, door.strain);
 }
 
 export function addHealth<E extends Env>(app: Hono<E>, door: Door): void {
