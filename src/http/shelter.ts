@@ -24,7 +24,6 @@ export function sheltered(app: App, strain: Strain): App {
     request: Request,
     answer: () => Result | Promise<Response>,
   ): Result | Response | Promise<Response> => {
-    if (!strain.closing) return answer();
     const because = strain.shedding;
     if (because !== undefined && !spared.has(pathOf(request.url))) {
       strain.refused(because);
@@ -34,14 +33,15 @@ export function sheltered(app: App, strain: Strain): App {
     if (answered instanceof Promise) return answered.then(closing);
     return answered instanceof Response ? closing(answered) : answered;
   };
+  // Each hot path comes by here: while there is enough of everything it costs a look.
   const route =
     (open: Route): Route =>
     (request, server) =>
-      under(request, () => open(request, server));
+      strain.closing ? under(request, () => open(request, server)) : open(request, server);
   return {
     ...app,
     routes: Object.fromEntries(Object.entries(app.routes).map(([path, open]) => [path, route(open)])),
-    fetch: (request) => under(request, () => app.fetch(request)),
+    fetch: (request) => (strain.closing ? under(request, () => app.fetch(request)) : app.fetch(request)),
   };
 }
 

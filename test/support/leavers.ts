@@ -29,6 +29,8 @@ const half = whole.slice(0, -20);
 /** Most at a time, so that a machine that cannot keep up asks less instead of piling up. */
 const atOnceMost = 400;
 const patienceMs = 30;
+/** For the first event of a stream. */
+const streamPatienceMs = 5000;
 
 export async function leavers({
   url,
@@ -49,9 +51,11 @@ export async function leavers({
     const request = kind === 0 ? whole : kind === 1 ? stream : half;
     open += 1;
     let isOver = false;
+    let patience: Timer | undefined;
     const over = (): void => {
       if (isOver) return;
       isOver = true;
+      clearTimeout(patience);
       open -= 1;
       left += 1;
     };
@@ -65,7 +69,7 @@ export async function leavers({
       socket: {
         open(socket) {
           socket.write(request);
-          if (kind !== 1) setTimeout(leave, patienceMs, socket);
+          patience = setTimeout(leave, kind === 1 ? streamPatienceMs : patienceMs, socket);
         },
         data(socket, bytes) {
           if (kind !== 1 || !bytes.includes("data: ")) return;
