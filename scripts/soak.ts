@@ -60,9 +60,11 @@ async function aborts(streams: number): Promise<boolean> {
   const { url } = router;
   const { streamsPerSecond: perSecond } = soakRule;
   await leavers({ url, perSecond, seconds: 600, total: soakRule.warmUpStreams, onlyStreams: true });
-  const before = await settled(router);
   const aborted = (): Promise<number> => router.metric("tierline_requests_total", { outcome: "left" });
   const already = await aborted();
+  // What is resident depends on when the garbage was last collected, so one figure says little.
+  const samples: number[] = [];
+  const sampling = setInterval(() => void resident(router).then((bytes) => samples.push(bytes)), 1000);
   let left = 0;
   while (left < streams) {
     // Some are over before their callers have left, and do not count.
@@ -73,10 +75,12 @@ async function aborts(streams: number): Promise<boolean> {
     const rate = Math.round((left - leftBefore) / tookSeconds);
     console.log(`${left} streams, ${inMb(await resident(router))}, ${rate} a second`);
   }
-  const after = await settled(router);
-  const grown = after - before;
-  console.log(`${left} aborted streams: ${inMb(before)} before, ${inMb(after)} after, ${inMb(grown)} more`);
-  return grown <= soakRule.abortsGrowthBytesMost;
+  clearInterval(sampling);
+  const { early, late } = ends(samples);
+  console.log(
+    `${left} aborted streams: ${inMb(early)} early, ${inMb(late)} late, ${inMb(late - early)} more`,
+  );
+  return late - early <= soakRule.abortsGrowthBytesMost;
 }
 
 async function mixed(minutes: number): Promise<boolean> {
@@ -156,10 +160,7 @@ async function mixed(minutes: number): Promise<boolean> {
     ),
     loop("rounds of aborts", 100, () => leavers({ url: router.url, perSecond: 300, seconds: 1 })),
   ]);
-  const from = Math.floor(samples.length * soakRule.warmUpShare);
-  const window = Math.max(1, Math.floor((samples.length - from) / 4));
-  const early = median(samples.slice(from, from + window));
-  const late = median(samples.slice(-window));
+  const { early, late } = ends(samples.slice(Math.floor(samples.length * soakRule.warmUpShare)));
   const growth = late / early - 1;
   console.log(JSON.stringify(counts));
   console.log(samples.map((bytes) => Math.round(bytes / 1e6)).join(" "));
@@ -178,10 +179,10 @@ async function resident(tierline: Tierline): Promise<number> {
   return tierline.metric("process_resident_memory_bytes");
 }
 
-/** When nothing is under way, and the garbage of the last round is gone. */
-async function settled(tierline: Tierline): Promise<number> {
-  await Bun.sleep(8000);
-  return resident(tierline);
+/** Medians of the first quarter and of the last. */
+function ends(samples: readonly number[]): { readonly early: number; readonly late: number } {
+  const quarter = Math.max(1, Math.floor(samples.length / 4));
+  return { early: median(samples.slice(0, quarter)), late: median(samples.slice(-quarter)) };
 }
 
 function inMb(bytes: number): string {
