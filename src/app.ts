@@ -102,6 +102,7 @@ export async function serve({ configPath, flags, env }: ServeOptions): Promise<n
   }
   const { listeners } = opened;
   router.listensAt(listeners.public.url);
+  router.hostStrain.watch(listeners.public);
   reload = () => {
     notifier.reloading();
     const next = load();

@@ -21,7 +21,11 @@ import { createWaitingRooms } from "./dispatch/waiting-room.ts";
 import type { EndpointState } from "./fleet/endpoint-state.ts";
 import { createFleet } from "./fleet/fleet.ts";
 import { createQuarantine, quarantineRule } from "./fleet/quarantine.ts";
+import { createDescriptors } from "./host/descriptors.ts";
+import { openMemory } from "./host/memory.ts";
 import { refusals } from "./host/sealed-message.ts";
+import type { HostStrain } from "./host-strain.ts";
+import { createHostStrain } from "./host-strain.ts";
 import { alone } from "./http/alone.ts";
 import { createCallers } from "./http/callers.ts";
 import { clearAsTold } from "./http/clear-caches.ts";
@@ -69,6 +73,7 @@ export interface Router {
   listensAt(publicUrl: string): void;
   /** Undefined: the configuration names no fleet. */
   readonly cluster: ClusterLink | undefined;
+  readonly hostStrain: Pick<HostStrain, "watch">;
   /** What outlives the process. */
   readonly savedCaches: readonly SavedCache[];
   /** Takes over what a reload may change. */
@@ -265,6 +270,20 @@ export function assemble(
   registerMemberGauge(registry, seen.counts);
   jobLane?.start();
 
+  const account = createRequestAccount(metrics, log, clock);
+  const hostStrain = createHostStrain({
+    clock,
+    log,
+    registry,
+    caches: Object.values(caches),
+    descriptors: createDescriptors(clock),
+    memory: openMemory(),
+    memoryBytes: () => loaded.config.limits.memoryBytes,
+    refused(because) {
+      account.rejected("host_overloaded");
+      metrics.shed.with("none", because).add(1);
+    },
+  });
   const door: Door = {
     clock,
     random,
@@ -280,7 +299,8 @@ export function assemble(
     caches,
     onCacheCleared,
     lifecycle,
-    account: createRequestAccount(metrics, log, clock),
+    account,
+    strain: hostStrain.strain,
     intentAccount: createIntentAccount(metrics),
     registry,
     log,
@@ -294,6 +314,7 @@ export function assemble(
       publicUrl = url;
     },
     cluster,
+    hostStrain,
     savedCaches: [savedIntents(table, clock), savedResults(results)],
     reconfigure(next) {
       const { cache, intents: intentsBefore } = loaded.config;
@@ -328,6 +349,7 @@ export function assemble(
       intents.stop();
       links.stop();
       stopProcessGauges();
+      hostStrain.stop();
       await jobsEnded;
     },
   };

@@ -32,6 +32,7 @@ export const errorCodes = {
   no_endpoint: { status: 503, type: "unavailable_error", retry: true },
   job_store_unavailable: { status: 503, type: "unavailable_error", retry: true },
   job_owner_unreachable: { status: 503, type: "unavailable_error", retry: true },
+  host_overloaded: { status: 503, type: "overloaded_error", retry: true },
   draining: { status: 503, type: "unavailable_error", retry: true },
   starting: { status: 503, type: "unavailable_error", retry: true },
   deadline_exceeded: { status: 504, type: "timeout_error", retry: false },

@@ -28,7 +28,7 @@ export interface Config {
     readonly rules: ReadonlyMap<string, CallerRule>;
     readonly adminToken?: string;
   };
-  readonly limits: { readonly bodyBytes: number };
+  readonly limits: { readonly bodyBytes: number; readonly memoryBytes?: number };
   readonly log: { readonly level: LogLevel };
   readonly metrics: { readonly public: boolean };
   readonly tls?: TlsFiles;
@@ -141,7 +141,7 @@ export function toConfig(values: Values, secrets: Secrets): Config {
       rules: new Map(Object.entries(values.auth.key).map(([name, key]) => [name, toCallerRule(key)])),
       ...(secrets.adminToken === undefined ? {} : { adminToken: secrets.adminToken }),
     },
-    limits: { bodyBytes: values.limits.body_bytes },
+    limits: toLimits(values.limits),
     log: values.log,
     metrics: values.metrics,
     ...(secrets.tls === undefined ? {} : { tls: secrets.tls }),
@@ -162,6 +162,11 @@ export function toConfig(values: Values, secrets: Secrets): Config {
     drain: { deadlineMs: values.drain.deadline_ms },
   };
 }
+
+const toLimits = ({ body_bytes, memory_bytes }: Values["limits"]): Config["limits"] => ({
+  bodyBytes: body_bytes,
+  ...(memory_bytes === undefined ? {} : { memoryBytes: memory_bytes }),
+});
 
 const toHost = ({ name, zone }: Values["host"]): Config["host"] => ({
   name,

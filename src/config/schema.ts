@@ -438,10 +438,17 @@ export const configSchema = z.strictObject({
     }),
     key: z.record(z.string(), key),
   }),
-  limits: section("What one request may cost.", {
+  limits: section("What one request may cost, and all of them together.", {
     body_bytes: setting(byteSize("1KB", "1GiB"), {
       about: "The largest request body; a larger one is answered 413.",
       fallback: "4MB",
+    }),
+    memory_bytes: optional(byteSize("64MB", "1000GB"), {
+      about:
+        "The memory that the process may take, its sockets' buffers included. At 85 % of it the caches are halved, at 92 % answers close their connections, at 95 % new requests are refused.",
+      otherwise:
+        "the lower of `MemoryHigh` and `MemoryMax` of its unit, or its container's limit, else none; where both are set the lower one counts",
+      example: "1700MB",
     }),
   }),
   log: section("Logs are JSON lines on stdout.", {

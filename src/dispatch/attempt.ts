@@ -22,7 +22,7 @@ import { createWholeEvents } from "./whole-events.ts";
 
 const attemptLimits = {
   /** A whole answer up to this size is gathered before its first byte goes out, so that a cut can still fail over. */
-  gatherBytes: 1024 * 1024,
+  gatherBytes: 256 * 1024,
   /** Of a refusal or an error, which is read for its message and dropped. */
   errorBytes: 64 * 1024,
 } as const;

@@ -4,6 +4,7 @@ import type { CacheControl, CacheName } from "../base/cache-control.ts";
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import type { Random } from "../base/random.ts";
+import type { Strain } from "../base/strain.ts";
 import type { MemberState } from "../cluster/claim.ts";
 import type { Dispatch } from "../dispatch/dispatch.ts";
 import type { Intents } from "../dispatch/intents.ts";
@@ -138,6 +139,8 @@ export interface Door {
   readonly lane?: DoorLane | undefined;
   /** Undefined: there is nobody to ask about the jobs that this router does not have. */
   readonly askMember?: JobCalls | undefined;
+  /** Undefined: nobody looks whether this host is short of anything. */
+  readonly strain?: Strain | undefined;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;
   /** What was cleared in memory must not come back from the disk. */
   readonly onCacheCleared: (cache: CacheName) => void;

@@ -14,9 +14,11 @@ const plain = { "content-type": "text/plain; charset=utf-8" };
 
 export const live = (): Response => new Response("ok\n", { headers: plain });
 
-export function ready({ lifecycle }: Door): Response {
-  if (lifecycle.phase === "ready") return live();
-  return new Response(`${lifecycle.phase}\n`, { status: 503, headers: { ...plain, ...comeBack } });
+export function ready({ lifecycle, strain }: Pick<Door, "lifecycle" | "strain">): Response {
+  const { phase } = lifecycle;
+  const why = phase !== "ready" ? phase : strain?.shedding && `short of ${strain.shedding}`;
+  if (why === undefined) return live();
+  return new Response(`${why}\n`, { status: 503, headers: { ...plain, ...comeBack } });
 }
 
 export interface LaneHealth {
@@ -30,7 +32,8 @@ export function health({
   cluster,
   clock,
   lane,
-}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock"> & LaneHealth): Response {
+  strain,
+}: Pick<Door, "lifecycle" | "fleet" | "cluster" | "clock" | "strain"> & LaneHealth): Response {
   const now = clock.now();
   const pool = rounded(poolOf(fleet.local));
   const byTier = Object.fromEntries(
@@ -41,11 +44,13 @@ export function health({
       return [[tier, { available: open, endpoints: endpoints.length, ...rounded(poolOf(endpoints)) }]];
     }),
   );
-  const degraded = pool.utilization > healthRule.degradedAbove;
+  const shortOf = strain?.shedding;
+  const degraded = pool.utilization > healthRule.degradedAbove || shortOf !== undefined;
   const status = lifecycle.phase !== "ready" ? lifecycle.phase : degraded ? "degraded" : "ok";
   // However the async lane is, it keeps nobody from being answered, and so degrades nothing.
   const jobs = lane && { jobs: jobsHealthRow(lane.health()) };
-  const body = { status, pool, tiers: byTier, members: cluster.counts(), ...jobs };
+  const scarce = shortOf && { short_of: shortOf };
+  const body = { status, pool, tiers: byTier, members: cluster.counts(), ...scarce, ...jobs };
   // Its asker is often curl in a terminal, where the prompt should not stand behind it.
   return new Response(`${JSON.stringify(body)}\n`, {
     status: status === "ok" ? 200 : 503,

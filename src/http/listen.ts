@@ -38,32 +38,65 @@ export interface ListenOptions {
 export interface Listener {
   /** With the port that it really has. */
   readonly url: string;
+  /** Closes the connections that nothing is asked on. Answers how many there were. */
+  closeIdle(): number;
+  /** Takes no connections until `reopen`; what is under way on those that are open goes on, and they are closed after it. */
+  shut(): void;
+  /** False: it could not be. */
+  reopen(): boolean;
   /** Stops listening. `now` also cuts what is open. */
   stop(now: boolean): Promise<void>;
 }
 
 /** Throws what Bun.serve throws, EADDRINUSE for one. */
 export function listen(app: App, { hostname, port, tls }: ListenOptions, log: Log): Listener {
-  const server = Bun.serve({
-    hostname,
-    port,
-    development: false,
-    // Left unsaid, two routers of one user share a port without a word.
-    reusePort: false,
-    idleTimeout: listenRule.idleSeconds,
-    maxRequestBodySize: listenRule.bodyBytesMost,
-    routes: app.routes,
-    fetch: (request) => app.fetch(request),
-    error(error) {
-      log.error({ err: error }, "a request failed outside the router's own handlers");
-      return new Response(null, { status: 500 });
-    },
-    websocket: app.websocket ?? {},
-    ...(tls === undefined ? {} : { tls }),
-  });
+  const open = (at: number): Bun.Server<SocketState> =>
+    Bun.serve({
+      hostname,
+      port: at,
+      development: false,
+      // Left unsaid, two routers of one user share a port without a word.
+      reusePort: false,
+      idleTimeout: listenRule.idleSeconds,
+      maxRequestBodySize: listenRule.bodyBytesMost,
+      routes: app.routes,
+      fetch: (request) => app.fetch(request),
+      error(error) {
+        log.error({ err: error }, "a request failed outside the router's own handlers");
+        return new Response(null, { status: 500 });
+      },
+      websocket: app.websocket ?? {},
+      ...(tls === undefined ? {} : { tls }),
+    });
+  let server = open(port);
+  const taken = server.port ?? port;
+  let state: "open" | "shut" | "stopped" = "open";
+  /** Shut, with connections that are not over. */
+  const ending = new Set<Bun.Server<SocketState>>();
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
-    url: `${tls === undefined ? "http" : "https"}://${host}:${server.port}`,
-    stop: (now) => server.stop(now),
+    url: `${tls === undefined ? "http" : "https"}://${host}:${taken}`,
+    closeIdle: () => server.closeIdleConnections(),
+    shut() {
+      if (state !== "open") return;
+      state = "shut";
+      const shut = server;
+      ending.add(shut);
+      void shut.stop(false).then(() => ending.delete(shut));
+    },
+    reopen() {
+      if (state !== "shut") return true;
+      try {
+        server = open(taken);
+        state = "open";
+      } catch (error) {
+        log.error({ err: error }, "the listener was shut and cannot be opened again");
+      }
+      return state === "open";
+    },
+    async stop(now) {
+      state = "stopped";
+      await Promise.all([server, ...ending].map((each) => each.stop(now)));
+    },
   };
 }

@@ -25,6 +25,7 @@ import { createAnswerItems } from "./npc-items.ts";
 import { createNpcSockets, socketAuthorization, streamPath } from "./npc-socket.ts";
 import { handleInference } from "./openai.ts";
 import { readSla, requestIdOf } from "./request-headers.ts";
+import { sheltered } from "./shelter.ts";
 import { pathOf } from "./target.ts";
 
 const intentsPath = "/v1/npc/intents";
@@ -162,7 +163,8 @@ export function createPublicApp(door: Door): App {
     [streamPath, stream],
     [`${jobsPath}/:id`, patiently(app.fetch)],
   ]);
-  return { fetch: app.fetch, routes, websocket: sockets.handler, reloaded: sockets.recheck };
+  const all: App = { fetch: app.fetch, routes, websocket: sockets.handler, reloaded: sockets.recheck };
+  return door.strain === undefined ? all : sheltered(all, door.strain);
 }
 
 export function addHealth<E extends Env>(app: Hono<E>, door: Door): void {

@@ -77,7 +77,8 @@ export function relayBody(
             written instanceof Promise ? written : flushed instanceof Promise ? flushed : undefined;
           if (pressure !== undefined && !(await taken(pressure))) {
             gaveUp = true;
-            left();
+            relay.cancel("caller");
+            end("request_timeout");
             throw new BrokenAnswer("request_timeout", "the caller stopped reading", true);
           }
         }

@@ -1,6 +1,5 @@
 // Figures about the process itself, where there are any under the names that Prometheus clients agree on.
 
-import { readdirSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import type { Registry } from "./registry.ts";
 
@@ -53,18 +52,5 @@ export function registerProcessGauges(registry: Registry, clock: Clock, build: R
     },
     "counter",
   );
-  registry.gauge("process_open_fds", "Open file descriptors.", [], (set) => {
-    const open = openDescriptors();
-    if (open !== undefined) set(open);
-  });
   return () => stop();
-}
-
-/** Undefined where there is no /proc. */
-function openDescriptors(): number | undefined {
-  try {
-    return readdirSync("/proc/self/fd").length;
-  } catch {
-    return undefined;
-  }
 }

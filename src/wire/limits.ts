@@ -34,5 +34,5 @@ export const defaultWireLimits: WireLimits = {
   maxHeaders: 128,
   maxChunkExtensionBytes: 256,
   maxTrailerBytes: 8 * 1_024,
-  bufferBytes: 64 * 1_024,
+  bufferBytes: 8 * 1_024,
 };

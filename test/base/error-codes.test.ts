@@ -24,6 +24,7 @@ test("only what passes by itself is worth repeating", () => {
   const worth = rows.filter(([, { retry }]) => retry === true).map(([code]) => code);
   expect(worth.sort()).toEqual([
     "draining",
+    "host_overloaded",
     "job_owner_unreachable",
     "job_store_unavailable",
     "no_endpoint",

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { createFleet } from "../../src/fleet/fleet.ts";
 import { alone } from "../../src/http/alone.ts";
 import type { JobsHealth } from "../../src/http/door.ts";
-import { health } from "../../src/http/health.ts";
+import { health, ready } from "../../src/http/health.ts";
 import type { Phase } from "../../src/http/lifecycle.ts";
 import { createLifecycle } from "../../src/http/lifecycle.ts";
 import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
@@ -93,4 +93,22 @@ describe("/health", () => {
       });
     });
   }
+});
+
+test("a host that refuses requests is degraded and not ready, and says what it is short of", async () => {
+  const lifecycle = createLifecycle();
+  lifecycle.enter("ready");
+  const strain = { closing: true, shedding: "memory", refused: () => undefined } as const;
+  const parts = { fleet: createFleet([]), lifecycle, clock: virtualClock(), cluster: alone("here") };
+  const told = health({ ...parts, strain });
+  expect(told.status).toBe(503);
+  expect(await told.json()).toMatchObject({ status: "degraded", short_of: "memory" });
+  const readiness = ready({ lifecycle, strain });
+  expect([readiness.status, await readiness.text()]).toEqual([503, "short of memory\n"]);
+  // Closing connections is no reason to send callers away.
+  const closing = { ...strain, shedding: undefined };
+  expect([
+    health({ ...parts, strain: closing }).status,
+    ready({ lifecycle, strain: closing }).status,
+  ]).toEqual([200, 200]);
 });
