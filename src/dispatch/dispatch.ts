@@ -10,10 +10,11 @@ import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { readLoadHint } from "../fleet/load.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
+import { admissionRule, holdsIn, retryAfterMs } from "../routing/admission.ts";
 import { modelAt } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
 import { missedTiers } from "../routing/missed.ts";
-import type { Tried } from "../routing/request.ts";
+import type { RoutingRequest, Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
 import type { CallEnd, CallResult } from "./attempt.ts";
 import { startCall } from "./attempt.ts";
@@ -118,11 +119,11 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   ): Promise<CallResult> => {
     const link = parts.linkOf(endpoint);
     const asked: Asked = { path: request.path, model: model ?? "" };
-    const shares = request.share !== undefined;
+    const holds = holdsIn(endpoint.spec.tier, request);
     const yields = request.pressureBelow !== undefined;
     const wire = engineCall(request, link, model);
     request.taken?.(endpoint);
-    endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now(), shares);
+    endpoint.begin(asked.model, request.stream, fleet.nextPick(), clock.now(), holds);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
@@ -158,7 +159,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         callerLeft.removeEventListener("abort", leave);
       },
       over(end) {
-        const outcome = { ...end, model: asked.model, stream: request.stream, shares, yields };
+        const outcome = { ...end, ...holds, model: asked.model, stream: request.stream, yields };
         const moved = endpoint.end(outcome, clock.now(), random);
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
@@ -222,7 +223,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         for (const tier of missedTiers(decision, request, fleet, tried, now)) fleet.missed(tier, now);
         if (decision.do === "defer") return defer();
         if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
-        if (decision.do === "shed") return refuse(decision);
+        if (decision.do === "shed") {
+          noteMissed(request, fleet, now);
+          return refuse(decision);
+        }
         const endpoint = fleet.named(decision.endpoint.spec.name);
         if (endpoint === undefined)
           throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
@@ -236,12 +240,25 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         }
 
         if (decision.do === "wait") {
-          const shares = request.share !== undefined;
-          const waiting = rooms.wait(endpoint, request.deadline, decision.maxWaitMs, callerLeft, shares);
+          // Woken for a slot that it may not take; where it is taken already, there is nothing to pass on.
+          if (wokenBy !== undefined && wokenBy.inflight < wokenBy.spec.slots) passSlotOn();
+          wokenBy = undefined;
+          const { maxWaitMs } = decision;
+          const holds = holdsIn(endpoint.spec.tier, request);
+          const waiting = rooms.wait(endpoint, request.deadline, maxWaitMs, callerLeft, holds);
           move.landed();
           const wake = await waiting;
           journey.queuedMs += clock.now() - now;
           if (wake === "left") return { kind: "gone", journey };
+          if (wake === "displaced") {
+            journey.because = "over-share";
+            const usualMs = endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs;
+            return refuse({
+              do: "shed",
+              because: journey.because,
+              retryAfterMs: retryAfterMs(usualMs, random),
+            });
+          }
           wokenBy = wake === "woken" ? endpoint : undefined;
           continue;
         }
@@ -302,6 +319,15 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       passSlotOn();
     }
   };
+}
+
+/** Whoever holds all of an endpoint must learn that others want some of it, be there no room to wait in. */
+export function noteMissed(request: RoutingRequest, fleet: Fleet, now: Instant): void {
+  for (const { tier } of request.ladder) {
+    const { flow } = holdsIn(tier, request);
+    if (flow === undefined) return;
+    for (const endpoint of fleet.inTier(tier)) endpoint.missedBy(flow, now);
+  }
 }
 
 /** What a request on its way to another endpoint shares with whoever sends it there. */

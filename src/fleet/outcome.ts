@@ -1,5 +1,7 @@
 // How one attempt ended, as a row of facts. Who reacts to which fact is written beside the reaction.
 
+import type { Holds } from "./flows.ts";
+
 export interface OutcomeRow {
   /** The endpoint did its work, whatever the caller thinks of the answer. */
   readonly answered?: true;
@@ -23,6 +25,8 @@ export const outcomes = {
   truncated: { failure: "remote" },
   /** Another router does not let this one request through: its limits are others than ours. */
   declined: {},
+  /** Another router has room, but not for more of this caller, this session, or of what would rather be elsewhere. */
+  "over-share": {},
   refused: { failure: "local", bars: true, evacuation: true },
   unreachable: { failure: "local", bars: true, evacuation: true },
   reset: { failure: "local", bars: true, evacuation: true },
@@ -39,13 +43,12 @@ export type OutcomeKind = keyof typeof outcomes;
 
 export const outcomeRow = (kind: OutcomeKind): OutcomeRow => outcomes[kind];
 
-export interface Outcome {
+/** It held its place on the terms that `begin` was told. */
+export interface Outcome extends Holds {
   readonly kind: OutcomeKind;
   /** The model that was asked for at the engine; breakers are kept per endpoint and model. */
   readonly model: string;
   readonly stream: boolean;
-  /** It held a part of the endpoint's share; as `begin` was told. */
-  readonly shares?: boolean | undefined;
   /** It was work that makes room for all others, who may find some where there is none for it. */
   readonly yields?: boolean | undefined;
   /** Until the first byte of the answer's body, where one came. */
