@@ -76,7 +76,7 @@ test("explain says of each peer why nothing goes there now", () => {
     barred: { peer: {}, barred: true },
     lower: { tier: "silver", peer: {} },
   } as const;
-  expect(reasons(endpoints)).toEqual({
+  expect(reasons(endpoints, { ...request, caller: "game" })).toEqual({
     here: "full",
     free: "chosen",
     crowded: "less-preferred",
