@@ -102,6 +102,7 @@ const glosses: Partial<Record<CandidateReason, string>> = {
   "breaker-open": "calls to it failed",
   "pushed-back": "has just said full",
   "too-slow": "too slow for the deadline",
+  "over-share": "others come first there",
   full: "no slot is free",
   draining: "its host is leaving",
   stale: "no news of it",

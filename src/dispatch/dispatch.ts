@@ -12,11 +12,12 @@ import { readLoadHint } from "../fleet/load.ts";
 import type { Outcome } from "../fleet/outcome.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import type { Quarantine } from "../fleet/quarantine.ts";
+import { admissionRule, holdsIn, retryAfterMs } from "../routing/admission.ts";
 import { modelAt } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
 import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
-import type { Tried } from "../routing/request.ts";
+import type { RoutingRequest, Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
 import type { CallEnd } from "./attempt.ts";
 import { startCall } from "./attempt.ts";
@@ -129,13 +130,13 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     const model = modelAt(endpoint, request);
     const link = parts.linkOf(endpoint);
     const asked: Asked = { path: request.path, model: model ?? "" };
-    const shares = request.share !== undefined;
+    const holds = holdsIn(endpoint.spec.tier, request);
     const yields = request.pressureBelow !== undefined;
     const wire = engineCall(request, link, model);
     const since = clock.now();
     let beaten: Outcome["beaten"];
     request.taken?.(endpoint);
-    endpoint.begin(asked.model, request.stream, fleet.nextPick(), since, shares);
+    endpoint.begin(asked.model, request.stream, fleet.nextPick(), since, holds);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
@@ -171,7 +172,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       },
       over(end) {
         const { stream, oneToken } = request;
-        const outcome = { ...end, model: asked.model, stream, oneToken, shares, yields, beaten };
+        const outcome = { ...end, ...holds, model: asked.model, stream, oneToken, yields, beaten };
         const moved = endpoint.end(outcome, clock.now(), random);
         breakdowns.ended(request, endpoint, end);
         parts.events.attemptEnded(endpoint, end);
@@ -299,7 +300,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         for (const tier of missedTiers(decision, request, fleet, tried, now)) fleet.missed(tier, now);
         if (decision.do === "defer") return defer();
         if (tried.length === 0 || decision.do === "try") journey.because = decision.because;
-        if (decision.do === "shed") return await failed(decision);
+        if (decision.do === "shed") {
+          noteMissed(request, fleet, now);
+          return await failed(decision);
+        }
         const chosen = fleet.named(decision.endpoint.spec.name);
         if (chosen === undefined)
           throw new Error(`routing chose ${decision.endpoint.spec.name}, which is not in the fleet`);
@@ -314,12 +318,25 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         }
 
         if (decision.do === "wait") {
-          const shares = request.share !== undefined;
-          const waiting = rooms.wait(chosen, request.deadline, decision.maxWaitMs, callerLeft, shares);
+          // Woken for a slot that it may not take; where it is taken already, there is nothing to pass on.
+          if (wokenBy !== undefined && wokenBy.inflight < wokenBy.spec.slots) passSlotOn();
+          wokenBy = undefined;
+          const { maxWaitMs } = decision;
+          const holds = holdsIn(chosen.spec.tier, request);
+          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds);
           move.landed();
           const wake = await waiting;
           journey.queuedMs += clock.now() - now;
           if (wake === "left") return { kind: "gone", journey };
+          if (wake === "displaced") {
+            journey.because = "over-share";
+            const usualMs = chosen.expectedWaitMs() ?? admissionRule.retryAfterMs;
+            return refuse({
+              do: "shed",
+              because: journey.because,
+              retryAfterMs: retryAfterMs(usualMs, random),
+            });
+          }
           wokenBy = wake === "woken" ? chosen : undefined;
           continue;
         }
@@ -373,6 +390,15 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       passSlotOn();
     }
   };
+}
+
+/** Whoever holds all of an endpoint must learn that others want some of it, be there no room to wait in. */
+export function noteMissed(request: RoutingRequest, fleet: Fleet, now: Instant): void {
+  for (const { tier } of request.ladder) {
+    const { flow } = holdsIn(tier, request);
+    if (flow === undefined) return;
+    for (const endpoint of fleet.inTier(tier)) endpoint.missedBy(flow, now);
+  }
 }
 
 /** What a request on its way to another endpoint shares with whoever sends it there. */

@@ -1,7 +1,9 @@
 // What goes over the wire for a request: the caller's own bytes, but for the edits we mean, or an intent's question.
 
 import { intentBody } from "../engines/intent-question.ts";
+import { sessionHeader, spilledHeader, writtenSession } from "../host/forwarded.ts";
 import type { PeerRequest } from "../host/peer-wire.ts";
+import { holdsIn } from "../routing/admission.ts";
 import type { EngineLink, LinkToEngine, LinkToPeer } from "./engine-link.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 import { modelSpan } from "./model-span.ts";
@@ -42,10 +44,17 @@ function toPeer(request: InferenceRequest, { peer }: LinkToPeer, model: string |
           body: Buffer.from(JSON.stringify({ ...question, model: request.model })),
           modelName: model,
         };
+  const { flow, spilled } = holdsIn(tier, request);
+  const headers: (readonly [name: string, value: string])[] = [
+    ...request.headers,
+    ["x-tierline-sla", request.sla],
+  ];
+  if (flow?.session !== undefined) headers.push([sessionHeader, writtenSession(flow.session)]);
+  if (spilled === true) headers.push([spilledHeader, "1"]);
   return {
     method: "POST",
     path: request.path,
-    headers: [...request.headers, ["x-tierline-sla", request.sla]],
+    headers,
     body: edited(asked, model, undefined),
     forwarding: {
       claim: {

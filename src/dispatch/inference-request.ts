@@ -10,8 +10,6 @@ import type { Reuse } from "./reuse.ts";
 export interface InferenceRequest extends RoutingRequest {
   readonly id: string;
   readonly path: InferencePath;
-  /** The name of the caller's key; undefined where nobody is asked for one. */
-  readonly caller?: string | undefined;
   /** As the caller sent it. */
   readonly body: Uint8Array;
   /** Asked instead of `body`, in the words of the engine that gets it. */

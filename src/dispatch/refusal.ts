@@ -26,6 +26,11 @@ const shedRefusals: Readonly<Record<ShedReason, { readonly code: ErrorCode; read
     code: "tier_overloaded",
     message: "Every engine that could answer is full, and so are the queues before them. Try again shortly.",
   },
+  "over-share": {
+    code: "tier_overloaded",
+    message:
+      "This session, or this key, holds its share of the engines that could answer, and others come first. Try again shortly.",
+  },
   "too-late": {
     code: "tier_overloaded",
     message:
@@ -67,7 +72,7 @@ export function refusalOf(
       retryAfterMs: undefined,
     };
   }
-  if (tried.some(({ outcome }) => outcome === "busy")) {
+  if (tried.some(({ outcome }) => outcome === "busy" || outcome === "over-share")) {
     const longest = Math.max(...tried.map((attempt) => attempt.retryAfterMs ?? 0));
     const asked = Math.min(longest, admissionRule.retryAfterMostMs);
     const waitMs = asked > 0 ? Math.ceil(asked) : retryAfterMs(admissionRule.retryAfterMs, random);

@@ -1,22 +1,31 @@
-// Where requests wait for a slot: one room an endpoint, ordered by deadline. Whoever is woken asks routing again.
+// Where requests wait for a slot: one room an endpoint, ordered by deadline, in which nobody's many stand before the
+// others' few. Whoever is woken asks routing again.
 
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
+import type { Holds } from "../fleet/flows.ts";
 
-/** Why a wait ended. */
-export type Wake = "woken" | "expired" | "left";
+/** Why a wait ended. `displaced`: the room was full, and somebody who holds less took the place. */
+export type Wake = "woken" | "expired" | "left" | "displaced";
 
 export interface WaitingRooms {
-  /** The caller has checked that the room has a place. `signal` is the caller's leaving; `shares`: see `EndpointView.sharing`. */
+  /**
+   * The caller has checked that the room has a place, or somebody in it to make one. `signal` is the caller's leaving,
+   * `holds` the terms on which it wants a slot.
+   */
   wait(
     endpoint: EndpointState,
     deadline: Instant,
     maxWaitMs: number,
     signal: Leaving,
-    shares?: boolean,
+    holds?: Holds,
   ): Promise<Wake>;
-  /** Slots of this endpoint are free, one unless said: its most urgent waiters go, or else the most urgent of its tier. */
+  /**
+   * Slots of this endpoint are free, one unless said: of its waiters, or else of those of its tier, go first who hold
+   * less than an even part of it, by urgency; then the others, those who hold less first; then, in the same order, those
+   * who would rather be elsewhere.
+   */
   slotFreed(endpoint: EndpointState, places?: number): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
   empty(endpoint: EndpointState): void;
@@ -25,8 +34,11 @@ export interface WaitingRooms {
 interface Waiter {
   readonly endpoint: EndpointState;
   readonly deadline: Instant;
+  readonly holds: Holds;
   leave(wake: Wake): void;
 }
+
+const nothing: Holds = {};
 
 export function createWaitingRooms(clock: Clock): WaitingRooms {
   /** Most urgent first. All rooms in one list, because a free slot may serve the neighbour's waiter. */
@@ -44,35 +56,74 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     waiters.splice(low, 0, waiter);
   };
 
+  /** The least urgent of those who have the most reason to. */
+  const makePlace = (endpoint: EndpointState, newcomer: Holds): void => {
+    let best: Waiter | undefined;
+    let bestReason = 0;
+    for (const waiter of waiters) {
+      if (waiter.endpoint !== endpoint) continue;
+      const reason = endpoint.yieldsTo(waiter.holds, newcomer);
+      if (reason <= 0 || reason < bestReason) continue;
+      best = waiter;
+      bestReason = reason;
+    }
+    best?.leave("displaced");
+  };
+
+  /** In which turn a waiter would go for a slot of that endpoint; undefined: not at all. */
+  const turnOf = ({ deadline, holds }: Waiter, endpoint: EndpointState, now: Instant): number | undefined => {
+    // Whose time is over, and whose timer is late, has no use for a slot.
+    if (deadline <= now) return undefined;
+    const { flow, spilled = false } = holds;
+    if (flow === undefined) return 0;
+    if (endpoint.overShare(flow, spilled, now)) return undefined;
+    return (spilled ? turns.spilled : 0) + endpoint.excess(flow);
+  };
+
+  const nextFor = (endpoint: EndpointState, now: Instant): Waiter | undefined => {
+    const { tier } = endpoint.spec;
+    let next: Waiter | undefined;
+    let nextTurn = Number.POSITIVE_INFINITY;
+    for (const waiter of waiters) {
+      const isOwn = waiter.endpoint === endpoint;
+      if (!isOwn && waiter.endpoint.spec.tier !== tier) continue;
+      const turn = turnOf(waiter, endpoint, now);
+      if (turn === undefined) continue;
+      const wholeTurn = isOwn ? turn : turns.neighbour + turn;
+      if (wholeTurn === 0) return waiter;
+      if (wholeTurn < nextTurn) {
+        next = waiter;
+        nextTurn = wholeTurn;
+      }
+    }
+    return next;
+  };
+
   return {
-    wait(endpoint, deadline, maxWaitMs, signal, shares = false) {
+    wait(endpoint, deadline, maxWaitMs, signal, holds = nothing) {
       if (signal.aborted) return Promise.resolve("left");
+      if (endpoint.waiting >= endpoint.spec.queueLimit) makePlace(endpoint, holds);
       return new Promise((resolve) => {
         const leave = (wake: Wake): void => {
           const place = waiters.indexOf(waiter);
           if (place < 0) return;
           waiters.splice(place, 1);
-          endpoint.leaveRoom(shares);
+          endpoint.leaveRoom(holds);
           cancelTimer();
           signal.removeEventListener("abort", onAbort);
           resolve(wake);
         };
-        const waiter: Waiter = { endpoint, deadline, leave };
+        const waiter: Waiter = { endpoint, deadline, holds, leave };
         const onAbort = (): void => leave("left");
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);
-        endpoint.enterRoom(shares);
+        endpoint.enterRoom(holds, clock.now());
         insert(waiter);
       });
     },
     slotFreed(endpoint, places = 1) {
-      const { tier } = endpoint.spec;
       for (let place = 0; place < places && waiters.length > 0; place += 1) {
-        // Whose time is over, and whose timer is late, has no use for a slot.
-        const now = clock.now();
-        const inTime = waiters.filter((waiter) => waiter.deadline > now);
-        const own = inTime.find((waiter) => waiter.endpoint === endpoint);
-        const next = own ?? inTime.find((waiter) => waiter.endpoint.spec.tier === tier);
+        const next = nextFor(endpoint, clock.now());
         if (next === undefined) return;
         next.leave("woken");
       }
@@ -82,3 +133,6 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     },
   };
 }
+
+/** Each above all that comes before it: nobody's excess is larger than an endpoint's slots. */
+const turns = { spilled: 1e6, neighbour: 1e9 } as const;

@@ -17,7 +17,14 @@ export type InferencePath = (typeof inferencePaths)[number];
  * What a status says about the engine. The body of a client error goes to the caller byte for byte. As only a router
  * says: `late`, the time was over before there was an answer; `declined`, this request does not get through there.
  */
-export type StatusVerdict = "ok" | "client-error" | "busy" | "server-error" | "late" | "declined";
+export type StatusVerdict =
+  | "ok"
+  | "client-error"
+  | "busy"
+  | "server-error"
+  | "late"
+  | "declined"
+  | "over-share";
 
 /** How answers to requests are read, and what is asked where they do not come. */
 export interface AnswerDialect {

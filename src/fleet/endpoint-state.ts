@@ -6,6 +6,8 @@ import type { Random } from "../base/random.ts";
 import type { Breaker, BreakerState } from "./breaker.ts";
 import { createBreaker } from "./breaker.ts";
 import type { EndpointSpec } from "./endpoint.ts";
+import type { Flow, Holds } from "./flows.ts";
+import { createFlows } from "./flows.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import { createHedgeDelay } from "./hedge-delay.ts";
 import { createLatency } from "./latency.ts";
@@ -62,8 +64,14 @@ export interface EndpointView {
    * questions for one token. Undefined: never, or nobody knows.
    */
   hedgeAfterMs(stream: boolean): number | undefined;
-  /** How long one more request in the waiting room would wait; undefined while nothing is known. */
-  expectedWaitMs(): number | undefined;
+  /** Whether a request of that flow must stand back for others. `spilled`: it would rather be in another tier. */
+  overShare(flow: Flow, spilled: boolean, now: Instant): boolean;
+  /** Whether somebody in its full waiting room would make room for such a newcomer. */
+  displaces(holds: Holds): boolean;
+  /** How long one more request in the waiting room would wait, of that flow or of any; undefined while nothing is known. */
+  expectedWaitMs(flow?: Flow, now?: Instant): number | undefined;
+  /** What nearly every answer took at least, until their first byte; undefined while too few are known. */
+  leastMs(stream: boolean): number | undefined;
 }
 
 export const endpointRule = {
@@ -75,6 +83,8 @@ export const endpointRule = {
   troubleForgetMs: 5000,
   /** Different models with a breaker of their own, for one endpoint. */
   breakersMost: 64,
+  /** Who has less time than all but this part of the answers took has too little. */
+  leastShare: 0.05,
 } as const;
 
 /** Names come from callers: beyond the bound they share one breaker. */
@@ -101,6 +111,7 @@ export function createEndpointState(
   let streamDelay: HedgeDelay | undefined;
   let questionDelay: HedgeDelay | undefined;
   const silence = createSilence();
+  const flows = createFlows();
   /** Kept beside a pin, for the prober tells a list only once. */
   let listedModels: readonly string[] | undefined;
   let health: Health = "unknown";
@@ -249,18 +260,32 @@ export function createEndpointState(
     said: (now: Instant): Load | undefined => behind?.load.known(now),
     firstByteMs: latency.firstByteMs,
     hedgeAfterMs: (stream: boolean) => (stream ? streamDelay : questionDelay)?.afterMs,
-    expectedWaitMs(): number | undefined {
+    expectedWaitMs(flow?: Flow, now: Instant = Number.POSITIVE_INFINITY): number | undefined {
       const holdMs = latency.holdMs();
-      return holdMs === undefined ? undefined : (holdMs * (waiting + 1)) / spec.slots;
+      if (holdMs === undefined) return undefined;
+      if (flow === undefined) return (holdMs * (waiting + 1)) / spec.slots;
+      return holdMs * flows.turnsUntil(flow, waiting, spec.slots, now);
     },
+    leastMs: (stream: boolean) => latency.firstByteMs(stream, endpointRule.leastShare),
+    overShare: (flow: Flow, spilled: boolean, now: Instant) =>
+      flows.overShare(flow, spilled, spec.slots, now),
+    displaces: flows.displaces,
+    /** Of waiters: who holds more than an even part lets the others go first. */
+    excess: (flow: Flow): number => flows.excess(flow, spec.slots),
+    yieldsTo: flows.yieldsTo,
 
     // What the floors above tell.
 
-    begin(model: string, stream: boolean, pick: number, now: Instant, shares = false): void {
+    /** Somebody found no place here. */
+    missedBy(flow: Flow, now: Instant): void {
+      flows.asked(flow, now);
+    },
+    begin(model: string, stream: boolean, pick: number, now: Instant, holds: Holds = {}): void {
       inflight += 1;
       calls += 1;
       if (inflight >= spec.slots) limit.reached();
-      if (shares) sharing += 1;
+      flows.begun(holds, now);
+      if (holds.shares === true) sharing += 1;
       if (stream) inflightStreams += 1;
       lastPick = pick;
       breakerOf(model).begin(now);
@@ -273,6 +298,8 @@ export function createEndpointState(
     },
     end(outcome: Outcome, now: Instant, random: Random): "opened" | "closed" | undefined {
       inflight -= 1;
+      flows.ended(outcome);
+      if (outcome.kind === "over-share") flows.turnedAway(outcome.flow, now);
       if (outcome.shares === true) sharing -= 1;
       if (outcome.stream) inflightStreams -= 1;
       const { answered, failure, load, bars } = outcomeRow(outcome.kind);
@@ -312,13 +339,15 @@ export function createEndpointState(
       }
       return change;
     },
-    enterRoom(shares = false): void {
+    enterRoom(holds: Holds, now: Instant): void {
       waiting += 1;
-      if (shares) sharing += 1;
+      flows.entered(holds, now);
+      if (holds.shares === true) sharing += 1;
     },
-    leaveRoom(shares = false): void {
+    leaveRoom(holds: Holds): void {
       waiting -= 1;
-      if (shares) sharing -= 1;
+      flows.left(holds);
+      if (holds.shares === true) sharing -= 1;
     },
     setHealth(next: Health, now: Instant): void {
       if (health === "unhealthy" && next === "ok") {

@@ -1,5 +1,7 @@
 // How one attempt ended, as a row of facts. Who reacts to which fact is written beside the reaction.
 
+import type { Holds } from "./flows.ts";
+
 export interface OutcomeRow {
   /** The endpoint did its work, whatever the caller thinks of the answer. */
   readonly answered?: true;
@@ -29,6 +31,8 @@ export const outcomes = {
   truncated: { failure: "remote", broke: true },
   /** Another router does not let this one request through: its limits are others than ours. */
   declined: {},
+  /** Another router has room, but not for more of this caller, this session, or of what would rather be elsewhere. */
+  "over-share": {},
   refused: { failure: "local", bars: true, evacuation: true, absent: true },
   unreachable: { failure: "local", bars: true, evacuation: true, absent: true },
   reset: { failure: "local", bars: true, evacuation: true, broke: true },
@@ -45,13 +49,12 @@ export type OutcomeKind = keyof typeof outcomes;
 
 export const outcomeRow = (kind: OutcomeKind): OutcomeRow => outcomes[kind];
 
-export interface Outcome {
+/** It held its place on the terms that `begin` was told. */
+export interface Outcome extends Holds {
   readonly kind: OutcomeKind;
   /** The model that was asked for at the engine; breakers are kept per endpoint and model. */
   readonly model: string;
   readonly stream: boolean;
-  /** It held a part of the endpoint's share; as `begin` was told. */
-  readonly shares?: boolean | undefined;
   /** It asked for one token. */
   readonly oneToken?: boolean | undefined;
   /** Another call of the same request has answered first: this was the request's first call, or the hedge beside it. */

@@ -10,6 +10,13 @@ import { callerText, createClaimSeals, readCaller, writtenCaller } from "./claim
 export const peerHeader = "x-tierline-peer";
 /** Of an answer that comes from the other router itself, and from no engine: why there is none. */
 export const peerRefusedHeader = "x-tierline-peer-refused";
+/** Of a request, beside the seal: whose it is within its caller's key, percent-encoded, and that it would rather be in another tier. */
+export const sessionHeader = "x-tierline-session";
+export const spilledHeader = "x-tierline-spilled";
+
+/** A session as a header's value; `readSessionHeader` reads it. */
+export const writtenSession = (session: string): string => encodeURIComponent(session.toWellFormed());
+
 /** Of every answer to a forwarded request: how loaded the endpoint is (fleet/load.ts). */
 export const loadHeader = "x-tierline-load";
 
@@ -58,6 +65,9 @@ export function refusedThere(
   headers: { get(name: string): string | undefined },
 ): string | undefined {
   const refused = headers.get(peerRefusedHeader);
+  // The one code stands for several reasons, and this one is about one flow and not about the endpoint.
+  if (refused === "tier_overloaded" && headers.get("x-tierline-because") === "over-share")
+    return "over-share";
   if (refused !== undefined) return refused;
   return status >= 400 && headers.get(loadHeader) === undefined ? "not-forwarded" : undefined;
 }

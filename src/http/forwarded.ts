@@ -7,7 +7,8 @@ import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { IntentQuestion } from "../engines/intent-question.ts";
 import { readIntentOdds } from "../engines/intent-question.ts";
 import { loadHint } from "../fleet/load.ts";
-import { loadHeader, peerHeader, peerRefusedHeader } from "../host/forwarded.ts";
+import { readCaller } from "../host/claim-seals.ts";
+import { loadHeader, peerHeader, peerRefusedHeader, sessionHeader } from "../host/forwarded.ts";
 import type { Refused } from "../host/sealed-message.ts";
 import { letters } from "../intents/prompt.ts";
 import type { Admitted, FromPeer } from "./arrival.ts";
@@ -76,6 +77,12 @@ const whyRefused: Readonly<Record<Refused, string>> = {
   version:
     "The x-tierline-peer header is of a version that is not known here. Bring all hosts to one version.",
 };
+
+/** Whose request it is within its caller's key; a router of an earlier version does not say. */
+export function sessionOfPeer(headers: Headers): string | undefined {
+  const written = headers.get(sessionHeader);
+  return written === null ? undefined : readCaller(written);
+}
 
 /** The body of a forwarded question. `model`: the one that will do, where the claim says that only one does. */
 export interface AskedQuestion {

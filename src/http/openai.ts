@@ -8,6 +8,7 @@ import type { InferencePath } from "../engines/dialect.ts";
 import type { Admitted, Arrival } from "./arrival.ts";
 import { closed } from "./closed.ts";
 import type { Door } from "./door.ts";
+import { shedByHeaders } from "./early-shed.ts";
 import { errorResponse } from "./errors.ts";
 import { judged, toldToPeer } from "./forwarded.ts";
 import type { Told } from "./in-lane.ts";
@@ -39,6 +40,13 @@ export async function handleInference(
   if (why !== undefined) {
     account.rejected(why, arrival);
     return labelled(closed(why), why, arrival, door);
+  }
+  const early = shedByHeaders(raw.headers, arrival, door);
+  if (early !== undefined) {
+    const { response, code } = refusal(early.dispatched);
+    account.finished(early.request, early.dispatched, code ?? "left", response.status, arrival);
+    response.headers.set("server-timing", timing(early.dispatched, receivedAt, clock.now()));
+    return labelled(response, code, arrival, door);
   }
   const leaving = new Departure();
   let isCut = false;

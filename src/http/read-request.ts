@@ -2,6 +2,7 @@
 
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import { reuseOf } from "../dispatch/reuse.ts";
+import { sessionHeader, spilledHeader } from "../host/forwarded.ts";
 import { isAbsent } from "../routing/models.ts";
 import type { SlaClass } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
@@ -10,7 +11,7 @@ import { readBody, readFields } from "./body.ts";
 import { forbids } from "./callers.ts";
 import type { Door, DoorSettings } from "./door.ts";
 import type { BadRequest } from "./errors.ts";
-import { readQuestion } from "./forwarded.ts";
+import { readQuestion, sessionOfPeer } from "./forwarded.ts";
 import { laneMsFor, prefersJob } from "./in-lane.ts";
 import { absentModel } from "./models.ts";
 import { onwardHeaders, readCacheControl, readDeadlineMs, readSession, readSla } from "./request-headers.ts";
@@ -25,7 +26,7 @@ type Said = Pick<InferenceRequest, "sla" | "ladder" | "model" | "modelName" | "h
   Partial<
     Pick<
       InferenceRequest,
-      "session" | "elsewhere" | "only" | "question" | "oneToken" | "share" | "reuse" | "laneMs"
+      "session" | "elsewhere" | "only" | "question" | "oneToken" | "share" | "reuse" | "laneMs" | "spilled"
     >
   >;
 
@@ -48,7 +49,7 @@ export async function readRequest(
   const said =
     fromPeer === undefined
       ? saidByCaller(body, sla, raw.headers, arrival, door)
-      : saidByPeer(body, sla, arrival, fromPeer, settings);
+      : saidByPeer(body, sla, raw.headers, arrival, fromPeer, settings);
   if ("code" in said) return said;
 
   const rule = settings.policy.sla[said.sla];
@@ -88,7 +89,7 @@ function saidByCaller(
     modelName: fields.model,
     hasPriority: fields.hasPriority,
     stream: fields.stream,
-    session: readSession(headers.get("x-tierline-session"), fields.user),
+    session: readSession(headers.get(sessionHeader), fields.user),
     elsewhere,
     laneMs: elsewhere
       ? undefined
@@ -110,6 +111,7 @@ function saidByCaller(
 function saidByPeer(
   body: Uint8Array,
   sla: SlaClass | undefined,
+  headers: Headers,
   { path }: Arrival,
   { forwarded }: FromPeer,
   { policy, intentEngineShare }: DoorSettings,
@@ -119,6 +121,8 @@ function saidByPeer(
     sla: sla ?? "interactive",
     ladder: [{ tier, balance: policy.balancers[tier] }],
     only: endpoint,
+    session: sessionOfPeer(headers),
+    spilled: headers.get(spilledHeader) !== null,
   };
   if (kind === "question") {
     if (path !== "/v1/chat/completions") {

@@ -1,6 +1,6 @@
 // Accounts for each inference request once it is over: the counters always, a log line where it was not plain.
 
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Instant } from "../base/clock.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { observe } from "../base/histogram.ts";
 import { tokenBucket } from "../base/token-bucket.ts";
@@ -37,20 +37,34 @@ const plainReasons: ReadonlySet<string> = new Set<Journey["because"]>([
   "deferred",
 ]);
 
+/** Refusals for others' sake: what they say of one request is likely to hold for the next. */
+export const crowdReasons: ReadonlySet<string> = new Set<Journey["because"]>([
+  "pool-full",
+  "queue-full",
+  "over-share",
+]);
+
 type Origin = Pick<Arrival, "trace" | "fromPeer">;
 
+/** What is told of a request; of one whose body was not read its class may not be known. */
+export type Accounted = Pick<
+  InferenceRequest,
+  "id" | "path" | "model" | "modelName" | "stream" | "receivedAt" | "deadline"
+> & {
+  readonly sla: InferenceRequest["sla"] | "none";
+  /** It was refused by its headers alone. */
+  readonly unread?: boolean;
+};
+
 export interface RequestAccount {
+  /** When a caller was last refused because of others, its body read; and when one was last answered as another was. */
+  readonly lastShedAt: Instant;
+  readonly lastReusedAt: Instant;
   /** Refused before it was a request: unreadable, or not allowed. */
   rejected(code: ErrorCode, origin?: Origin): void;
   /** Refused because the key has used up its limit. `sla`: as far as is known before anything is read. */
   limited(key: string, sla: SlaClass | "none"): void;
-  finished(
-    request: InferenceRequest,
-    dispatched: Dispatched,
-    how: RelayEnd,
-    status: number,
-    origin: Origin,
-  ): void;
+  finished(request: Accounted, dispatched: Dispatched, how: RelayEnd, status: number, origin: Origin): void;
 }
 
 export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): RequestAccount {
@@ -59,9 +73,11 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
   let leftOut = 0;
   /** When the last line about a key was written. Names come from the keys file. */
   const toldOfKey = new Map<string, number>();
+  let lastShedAt = Number.NEGATIVE_INFINITY;
+  let lastReusedAt = Number.NEGATIVE_INFINITY;
 
   const count = (
-    { sla, receivedAt }: InferenceRequest,
+    { sla, receivedAt }: Accounted,
     dispatched: Dispatched,
     outcome: string,
     totalMs: number,
@@ -86,6 +102,12 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
   };
 
   return {
+    get lastShedAt() {
+      return lastShedAt;
+    },
+    get lastReusedAt() {
+      return lastReusedAt;
+    },
     rejected(code, origin) {
       const forwarded = origin?.fromPeer?.forwarded;
       if (forwarded !== undefined) metrics.forwarded.with(forwarded.tier, forwarded.body, code).add(1);
@@ -107,6 +129,10 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
       const outcome = how === "complete" ? (status < 400 ? "ok" : "client-error") : how;
       const attempts = dispatched.kind === "answer" ? dispatched.attempts : journey.tried.length;
       const isUntried = dispatched.kind === "refusal" && journey.tried.length === 0;
+      if (isUntried && forwarded === undefined && !request.unread && crowdReasons.has(journey.because))
+        lastShedAt = clock.now();
+      if (dispatched.kind === "answer" && (dispatched.cache === "hit" || dispatched.cache === "join"))
+        lastReusedAt = clock.now();
 
       if (forwarded !== undefined) metrics.forwarded.with(forwarded.tier, forwarded.body, outcome).add(1);
       else count(request, dispatched, outcome, totalMs);

@@ -2,7 +2,11 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { Holds } from "../fleet/flows.ts";
+import { shareOf } from "../fleet/flows.ts";
+import type { RoutingRequest } from "./request.ts";
 
 export const admissionRule = {
   /** What a shed caller is told to wait, before jitter, where nothing better is known. */
@@ -30,12 +34,45 @@ export const shareFull = (endpoint: EndpointView, share: number): boolean =>
 export const isPressed = (endpoint: EndpointView, pressureBelow: number, now: Instant): boolean =>
   endpoint.waiting > 0 || endpoint.pressure(now) >= pressureBelow;
 
-/** However small the share, one slot is in it. */
-const shareOf = (slots: number, share: number): number => Math.max(1, Math.floor(share * slots));
+/** NPCs' questions and jobs are bounded by other means, and take nobody's place. */
+const isBounded = ({ share, pressureBelow }: RoutingRequest): boolean =>
+  share !== undefined || pressureBelow !== undefined;
 
-/** Whether the waiting room has a place whose turn is likely to come in time. */
-export function worthWaiting(endpoint: EndpointView, leftMs: number): boolean {
-  return endpoint.waiting < endpoint.spec.queueLimit && (endpoint.expectedWaitMs() ?? 0) < leftMs;
+/** Whether the tier is for others, who must not suffer for what happens elsewhere. Realtime has nowhere better to be. */
+const isSpilled = ({ sla, ladder, spilled }: RoutingRequest, tier: Tier): boolean =>
+  spilled === true || (sla !== "realtime" && ladder[0]?.tier !== tier);
+
+/** On which terms the request has a place in that tier. */
+export function holdsIn(tier: Tier, request: RoutingRequest): Holds {
+  if (isBounded(request)) return { shares: request.share !== undefined };
+  const { caller, session } = request;
+  return { flow: { caller, session }, spilled: isSpilled(request, tier) };
+}
+
+/** Whether it must leave what is free to others. */
+export function overShare(endpoint: EndpointView, request: RoutingRequest, now: Instant): boolean {
+  const spilled = isSpilled(request, endpoint.spec.tier);
+  // Asked for every endpoint of every decision, and most requests are nobody's in particular or at home.
+  if (!spilled && request.session === undefined && request.caller === undefined) return false;
+  return !isBounded(request) && endpoint.overShare(request, spilled, now);
+}
+
+/** Whether the waiting room has a place, or somebody in it to make one. */
+export function hasPlace(endpoint: EndpointView, request: RoutingRequest): boolean {
+  const { waiting, spec } = endpoint;
+  if (waiting < spec.queueLimit) return true;
+  return waiting > 0 && spec.queueLimit > 0 && endpoint.displaces(holdsIn(spec.tier, request));
+}
+
+/** How long the request may wait there and still be answered; 0 or less where it is not worth it. */
+export function worthWaitingMs(endpoint: EndpointView, request: RoutingRequest, now: Instant): number {
+  const leftMs = request.deadline - now;
+  const isOne = isBounded(request);
+  // A question of one token is not judged by others' answers.
+  const inTimeMs = isOne ? leftMs : leftMs - (endpoint.leastMs(request.stream) ?? 0);
+  const flow = isOne ? undefined : request;
+  const isInTime = (endpoint.expectedWaitMs(flow, now) ?? 0) < inTimeMs;
+  return isInTime && hasPlace(endpoint, request) ? inTimeMs : 0;
 }
 
 /** When a slot is likely to be free again, spread by ±25 % so that the shed do not all return at once. */

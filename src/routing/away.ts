@@ -6,6 +6,7 @@ const awayReasons: Readonly<Record<Exclusion, AwayReason>> = {
   full: "peer-less-pressed",
   "share-full": "peer-less-pressed",
   pressed: "peer-less-pressed",
+  "over-share": "peer-less-pressed",
   "pushed-back": "peer-less-pressed",
   "too-slow": "peer-less-pressed",
   "breaker-open": "breaker-open-locally",

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
-import { canAnswerIn, isPressed, shareFull } from "./admission.ts";
+import { canAnswerIn, isPressed, overShare, shareFull } from "./admission.ts";
 import type { Exclusion } from "./decision.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
 
@@ -41,6 +41,7 @@ export function whyNot(
   if (request.share !== undefined && shareFull(endpoint, request.share)) return "share-full";
   if (request.pressureBelow !== undefined && isPressed(endpoint, request.pressureBelow, now))
     return "pressed";
+  if (overShare(endpoint, request, now)) return "over-share";
   if (peer === undefined) return endpoint.inflight >= endpoint.spec.slots ? "full" : undefined;
   if (peer.freeSlots(now) < 1) return "full";
   if (!peer.permits(now)) return "spoken-for";

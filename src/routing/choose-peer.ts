@@ -100,7 +100,10 @@ function ofSession(
 /** It will have room again: a session is to come back to it then. */
 const isMerelyBusy = ({ peer }: EndpointView, exclusion: Exclusion): boolean =>
   peer?.host.suspect === false &&
-  (exclusion === "full" || exclusion === "spoken-for" || exclusion === "pushed-back");
+  (exclusion === "full" ||
+    exclusion === "over-share" ||
+    exclusion === "spoken-for" ||
+    exclusion === "pushed-back");
 
 function lessPressed(
   peers: readonly EndpointView[],

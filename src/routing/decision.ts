@@ -25,7 +25,8 @@ export type TryReason =
   /** Beside a call that is slow with its first byte. */
   | "hedge";
 export type WaitReason = "local-full";
-export type ShedReason = "pool-full" | "queue-full" | "too-late" | "no-endpoint" | "draining";
+/** `over-share`: there may be room, but others come first. */
+export type ShedReason = "pool-full" | "queue-full" | "over-share" | "too-late" | "no-endpoint" | "draining";
 export type DeferReason = "deferred";
 export type Reason = TryReason | WaitReason | ShedReason | DeferReason;
 
@@ -68,6 +69,8 @@ export type Exclusion =
   | "share-full"
   /** Too busy for work that yields to everybody. */
   | "pressed"
+  /** Its session, its caller's key, or those who would rather be in another tier hold their share. */
+  | "over-share"
   | "full"
   /** Of a peer: its host leaves, was not heard of for long, or says itself that the engine takes nothing. */
   | PeerRefusal

@@ -3,7 +3,7 @@
 import type { Instant } from "../base/clock.ts";
 import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
-import { admissionRule, worthWaiting } from "./admission.ts";
+import { admissionRule, hasPlace, worthWaitingMs } from "./admission.ts";
 import { guessRank } from "./candidates.ts";
 import type { Exclusion, ShedReason } from "./decision.ts";
 import type { RoutingRequest, Tried } from "./request.ts";
@@ -43,8 +43,9 @@ export function createLeftover(request: RoutingRequest, tried: readonly Tried[],
     },
     weigh(endpoint, tier, exclusion) {
       if (isFull(endpoint, exclusion)) {
-        if (endpoint.peer !== undefined) refusal = "pool-full";
-        else if (!worthWaiting(endpoint, request.deadline - now)) refusal = fullReason(endpoint);
+        if (endpoint.peer !== undefined) refusal = exclusion === "over-share" ? "over-share" : "pool-full";
+        else if (worthWaitingMs(endpoint, request, now) <= 0)
+          refusal = fullReason(endpoint, request, exclusion === "over-share");
         const waitMs = endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs;
         freeInMs = Math.min(freeInMs ?? Number.POSITIVE_INFINITY, waitMs);
       } else if (exclusion === "too-slow") {
@@ -63,7 +64,9 @@ export function createLeftover(request: RoutingRequest, tried: readonly Tried[],
 
 /** A peer that is pushed back has refused what it had no slot for; an engine may merely want a breath. */
 const isFull = ({ peer }: EndpointView, exclusion: Exclusion): boolean =>
-  exclusion === "full" || (peer !== undefined && (exclusion === "pushed-back" || exclusion === "spoken-for"));
+  exclusion === "full" ||
+  exclusion === "over-share" ||
+  (peer !== undefined && (exclusion === "pushed-back" || exclusion === "spoken-for"));
 
 /** Whatever we think of it ourselves; what others say of a peer is not for guessing. */
 function hasRoom({ inflight, spec, peer }: EndpointView, now: Instant): boolean {
@@ -71,7 +74,8 @@ function hasRoom({ inflight, spec, peer }: EndpointView, now: Instant): boolean 
   return !peer.host.suspect && peer.freeSlots(now) >= 1 && peer.permits(now);
 }
 
-function fullReason({ spec, waiting }: EndpointView): ShedReason {
-  if (spec.queueLimit === 0) return "pool-full";
-  return waiting >= spec.queueLimit ? "queue-full" : "too-late";
+function fullReason(endpoint: EndpointView, request: RoutingRequest, isOverShare: boolean): ShedReason {
+  if (isOverShare) return "over-share";
+  if (endpoint.spec.queueLimit === 0) return "pool-full";
+  return hasPlace(endpoint, request) ? "too-late" : "queue-full";
 }

@@ -1,10 +1,12 @@
 // What routing needs to know of a request: no body, no headers, no socket.
 
 import type { Instant } from "../base/clock.ts";
+import type { Flow } from "../fleet/flows.ts";
 import type { OutcomeKind } from "../fleet/outcome.ts";
 import type { Rung, SlaClass } from "./sla.ts";
 
-export interface RoutingRequest {
+/** Its flow: whose it is is what shares go by. */
+export interface RoutingRequest extends Flow {
   readonly sla: SlaClass;
   readonly ladder: readonly Rung[];
   /** The one model that will do; undefined: whatever the rung serves. */
@@ -25,12 +27,17 @@ export interface RoutingRequest {
    * where the caller takes a job in the place of an answer. Undefined: it is not for the lane.
    */
   readonly laneMs?: number | undefined;
-  /** Whose requests should meet again at one endpoint, for the sake of its prefix cache: a player, a conversation. */
+  /**
+   * A player, a conversation: its requests should meet again at one endpoint, for the sake of its prefix cache, and hold
+   * no more than a share of it while others want some.
+   */
   readonly session?: string | undefined;
   /** This host is draining and takes nothing new: only peers will do. Not for what a peer has forwarded. */
   readonly elsewhere?: boolean | undefined;
   /** A peer has forwarded it to this endpoint of ours: there, at once, or not at all. */
   readonly only?: string | undefined;
+  /** Its first router says that it would rather be in another tier. */
+  readonly spilled?: boolean | undefined;
 }
 
 /** An attempt that is over, or being left. */

@@ -6,7 +6,7 @@ import type { Random } from "../base/random.ts";
 import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
 import type { FleetView } from "../fleet/fleet.ts";
-import { admissionRule, retryAfterMs, worthWaiting } from "./admission.ts";
+import { admissionRule, retryAfterMs, worthWaitingMs } from "./admission.ts";
 import { byAffinity } from "./affinity.ts";
 import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
@@ -46,6 +46,7 @@ export function route(
     const places = fleet.places(tier);
     let ready: [EndpointView, ...EndpointView[]] | undefined;
     let room: EndpointView | undefined;
+    let maxWaitMs = 0;
     let away: AwayReason = "not-local";
     for (const endpoint of places.local) {
       const exclusion = whyNot(endpoint, request, tried, now);
@@ -57,8 +58,12 @@ export function route(
       away = andAway(away, exclusion);
       left ??= createLeftover(request, tried, now);
       left.weigh(endpoint, tier, exclusion);
-      const waits = exclusion === "full" && worthWaiting(endpoint, leftMs);
-      if (waits && (room === undefined || endpoint.waiting < room.waiting)) room = endpoint;
+      if (exclusion !== "full" && exclusion !== "over-share") continue;
+      if (room !== undefined && endpoint.waiting >= room.waiting) continue;
+      const waitMs = worthWaitingMs(endpoint, request, now);
+      if (waitMs <= 0) continue;
+      room = endpoint;
+      maxWaitMs = waitMs;
     }
     if (ready !== undefined) {
       if (ready.length === 1) return attempt(ready[0], rung, "local-first");
@@ -85,7 +90,7 @@ export function route(
       if (suspect !== undefined && fleet.panic && mayDoubt)
         return { do: "try", endpoint: suspect, because: "panic" };
     }
-    if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs: leftMs };
+    if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs };
   }
 
   const { guess, refusal = "no-endpoint", freeInMs } = left ?? {};
@@ -116,7 +121,8 @@ function routeForwarded(
   const exclusion = whyNot(endpoint, request, tried, now);
   if (exclusion === undefined) return { do: "try", endpoint, because: "local-only" };
   const full = exclusion === "full" || exclusion === "share-full" || exclusion === "pushed-back";
-  const refusal = full ? "pool-full" : exclusion === "too-slow" ? "too-late" : "no-endpoint";
+  const late = exclusion === "too-slow" ? "too-late" : "no-endpoint";
+  const refusal = exclusion === "over-share" ? "over-share" : full ? "pool-full" : late;
   return shed(refusal, endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs, random);
 }
 
@@ -139,7 +145,7 @@ const routeRule = { bouncesMost: 2 } as const;
 /** So many peers had no room after all that the news must be old: a place in our own room is surer than one more of them. */
 function isBounced(tried: readonly Tried[]): boolean {
   let bounces = 0;
-  for (const { outcome } of tried) if (outcome === "busy") bounces += 1;
+  for (const { outcome } of tried) if (outcome === "busy" || outcome === "over-share") bounces += 1;
   return bounces >= routeRule.bouncesMost;
 }
 

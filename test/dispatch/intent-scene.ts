@@ -122,7 +122,9 @@ export function intentScene(options: Options = {}) {
       journey,
     };
     if (endpoint === undefined) return Promise.resolve(refusal);
-    endpoint.begin("m", false, fleet.nextPick(), clock.now(), request.share !== undefined);
+    endpoint.begin("m", false, fleet.nextPick(), clock.now(), {
+      shares: request.share !== undefined,
+    });
     seen.mostInflight = Math.max(seen.mostInflight, endpoint.inflight);
     let over = false;
     const end = (dispatched: Dispatched): void => {

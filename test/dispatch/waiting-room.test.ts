@@ -64,7 +64,8 @@ describe("a waiting room", () => {
     const { clock, rooms } = scene();
     const a = endpoint("a");
     const caller = new AbortController();
-    for (let turn = 0; turn < 3; turn += 1) void rooms.wait(a, clock.now() + 1000, 1000, caller.signal, true);
+    for (let turn = 0; turn < 3; turn += 1)
+      void rooms.wait(a, clock.now() + 1000, 1000, caller.signal, { shares: true });
     void rooms.wait(a, clock.now() + 2000, 2000, new AbortController().signal);
     expect([a.waiting, a.sharing]).toEqual([4, 3]);
     rooms.slotFreed(a);

@@ -100,7 +100,7 @@ describe("an endpoint's pressure", () => {
     expect(state.pressure(start)).toBe(0);
     state.begin("m", false, 1, start);
     state.begin("m", false, 2, start);
-    state.enterRoom();
+    state.enterRoom({}, start);
     expect(state.pressure(start)).toBe(0.75);
   });
 
@@ -299,20 +299,20 @@ test("how long one more would wait is the holding time by the slots, and unknown
   expect(state.expectedWaitMs()).toBeUndefined();
   call(state, "ok", start, { firstByteMs: 5, totalMs: 400 });
   expect(state.expectedWaitMs()).toBe(100);
-  state.enterRoom();
+  state.enterRoom({}, start);
   expect(state.expectedWaitMs()).toBe(200);
 });
 
 test("an endpoint counts those with a share apart, in flight and in its room, and all come back", () => {
   const state = endpoint();
   state.begin("m", false, 1, start);
-  state.enterRoom();
+  state.enterRoom({}, start);
   expect(state.sharing).toBe(0);
-  state.begin("m", false, 2, start, true);
-  state.enterRoom(true);
+  state.begin("m", false, 2, start, { shares: true });
+  state.enterRoom({ shares: true }, start);
   expect([state.inflight, state.waiting, state.sharing]).toEqual([2, 2, 2]);
-  state.leaveRoom(true);
-  state.leaveRoom();
+  state.leaveRoom({ shares: true });
+  state.leaveRoom({});
   expect(state.sharing).toBe(1);
   state.end({ kind: "ok", model: "m", stream: false, totalMs: 1 }, start, random);
   expect(state.sharing).toBe(1);

@@ -239,7 +239,7 @@ test("what a peer refuses to those who may hold only a share keeps nobody else a
   fleet.setPeer(facts("p"), now);
   const endpoint = fleet.named("p/vllm");
   const pressure = endpoint?.pressure(now);
-  endpoint?.begin("m", false, 1, now, true);
+  endpoint?.begin("m", false, 1, now, { shares: true });
   const outcome = { kind: "busy", model: "m", stream: false, shares: true, totalMs: 1 } as const;
   endpoint?.end(outcome, now, () => 0.5);
   expect([endpoint?.pushedBack(now + 1, true), endpoint?.pushedBack(now + 1)]).toEqual([true, false]);

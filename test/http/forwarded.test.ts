@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { errorCodes } from "../../src/base/error-codes.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { readLoadHint } from "../../src/fleet/load.ts";
+import { refusedThere } from "../../src/host/forwarded.ts";
 import { createAuthenticate } from "../../src/http/auth.ts";
 import { readQuestion } from "../../src/http/forwarded.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -73,18 +74,49 @@ describe("a forwarded request", () => {
         },
       });
       // Nothing of this is a forwarded request's: its first router has seen to it.
-      const more = { ...header, "x-tierline-session": "s", "x-tierline-deadline-ms": "700" };
+      const more = { ...header, "x-tierline-session": "a%20b", "x-tierline-deadline-ms": "700" };
       await host.post({ ...body, model: "silver", temperature: 0, user: "u" }, host.claim(), more);
       const [request] = seenHere;
       expect(request).toMatchObject({ ...seen, caller: "lobby", only: ours, model: "silver" });
-      expect(request).toMatchObject({ ladder: [{ tier: "gold" }] });
+      // But whose it is counts here as well.
+      expect(request).toMatchObject({ ladder: [{ tier: "gold" }], session: "a b", spilled: false });
       if (request === undefined) throw new Error("nothing was dispatched");
       expect(request.deadline - request.receivedAt).toBeCloseTo(700);
-      for (const absent of ["session", "elsewhere", "reuse", "share", "question"]) {
+      for (const absent of ["elsewhere", "reuse", "share", "question"]) {
         expect(request).not.toHaveProperty(absent);
       }
     });
   }
+
+  test("is refused as over its share where its session is, while the endpoint takes others", async () => {
+    const host = open({ slots: 4, reply: hangs });
+    const session = (name: string) => ({ "x-tierline-session": name });
+    const hold = (name: string) => host.post(body, host.claim(), session(name)).catch(() => undefined);
+    const held = [hold("other"), hold("many"), hold("many")];
+    while (host.endpoint.inflight < 3) await Bun.sleep(1);
+    const refused = await host.post(body, host.claim(), session("many"));
+    expect([refused.status, refused.headers.get("x-tierline-because")]).toEqual([429, "over-share"]);
+    expect(refusedThere(429, { get: (name) => refused.headers.get(name) ?? undefined })).toBe("over-share");
+    held.push(hold("few"));
+    while (host.endpoint.inflight < 4) await Bun.sleep(1);
+    await host.stop();
+    await Promise.all(held);
+  });
+
+  test("that would rather be in another tier leaves a quarter to who is at home", async () => {
+    const host = open({ slots: 4, reply: hangs });
+    const spilled = { "x-tierline-spilled": "1" };
+    const hold = (headers = {}) => host.post(body, host.claim(), headers).catch(() => undefined);
+    const held = [hold(spilled), hold(spilled), hold(spilled)];
+    while (host.endpoint.inflight < 3) await Bun.sleep(1);
+    expect((await host.post(body, host.claim(), spilled)).headers.get("x-tierline-because")).toBe(
+      "over-share",
+    );
+    held.push(hold());
+    while (host.endpoint.inflight < 4) await Bun.sleep(1);
+    await host.stop();
+    await Promise.all(held);
+  });
 
   test("is refused at once with 429 where there is no free slot, and waits for none", async () => {
     const host = open({ slots: 1, reply: hangs });

@@ -1,8 +1,11 @@
 // What is let in, row by row; and who is known to serve what.
 
 import { describe, expect, test } from "bun:test";
-import { canAnswerIn, retryAfterMs, worthWaiting } from "../../src/routing/admission.ts";
+import { canAnswerIn, holdsIn, retryAfterMs, worthWaitingMs } from "../../src/routing/admission.ts";
+import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { isAbsent } from "../../src/routing/models.ts";
+import type { RoutingRequest } from "../../src/routing/request.ts";
+import type { Seen } from "../support/views.ts";
 import { fleetOf, view } from "../support/views.ts";
 
 describe("canAnswerIn", () => {
@@ -22,17 +25,66 @@ describe("canAnswerIn", () => {
   });
 });
 
-describe("worthWaiting", () => {
+describe("worthWaitingMs", () => {
+  const request = (leftMs: number, more: Partial<RoutingRequest> = {}): RoutingRequest => ({
+    sla: "realtime",
+    ladder: [{ tier: "gold", balance: balancers["least-pressure"] }],
+    model: undefined,
+    stream: false,
+    deadline: leftMs,
+    ...more,
+  });
+  const room = (seen: Seen) => view("a", { waiting: 1, queueLimit: 2, ...seen });
+
   test("needs a place and a turn before the deadline, strictly", () => {
-    expect(worthWaiting(view("a", { waiting: 1, queueLimit: 2, expectedWaitMs: 99 }), 100)).toBe(true);
-    expect(worthWaiting(view("a", { waiting: 1, queueLimit: 2, expectedWaitMs: 100 }), 100)).toBe(false);
-    expect(worthWaiting(view("a", { waiting: 2, queueLimit: 2, expectedWaitMs: 1 }), 100)).toBe(false);
-    expect(worthWaiting(view("a", { queueLimit: 0 }), 100)).toBe(false);
+    expect(worthWaitingMs(room({ expectedWaitMs: 99 }), request(100), 0)).toBe(100);
+    expect(worthWaitingMs(room({ expectedWaitMs: 100 }), request(100), 0)).toBe(0);
+    expect(worthWaitingMs(room({ waiting: 2, expectedWaitMs: 1 }), request(100), 0)).toBe(0);
+    expect(worthWaitingMs(view("a", { queueLimit: 0 }), request(100), 0)).toBe(0);
   });
 
   test("hopes while the pace is unknown, but not without time", () => {
-    expect(worthWaiting(view("a"), 1)).toBe(true);
-    expect(worthWaiting(view("a"), 0)).toBe(false);
+    expect(worthWaitingMs(view("a"), request(1), 0)).toBe(1);
+    expect(worthWaitingMs(view("a"), request(0), 0)).toBe(0);
+  });
+
+  test("leaves the time that the quickest answers take, but for questions of one token", () => {
+    const seen = room({ expectedWaitMs: 30, leastMs: 60 });
+    expect(worthWaitingMs(seen, request(100), 0)).toBe(40);
+    expect(worthWaitingMs(seen, request(90), 0)).toBe(0);
+    expect(worthWaitingMs(seen, request(90, { share: 0.5 }), 0)).toBe(90);
+  });
+
+  test("counts on a place in a full room that somebody makes, and not where there is no room at all", () => {
+    const full = { waiting: 2, displaces: true } as const;
+    expect(worthWaitingMs(room(full), request(100), 0)).toBe(100);
+    expect(worthWaitingMs(room({ ...full, displaces: false }), request(100), 0)).toBe(0);
+    expect(worthWaitingMs(view("a", { queueLimit: 0, displaces: true }), request(100), 0)).toBe(0);
+  });
+});
+
+describe("holdsIn", () => {
+  const ladder = (["silver", "gold"] as const).map((tier) => ({
+    tier,
+    balance: balancers["least-pressure"],
+  }));
+  const asked = { sla: "interactive", ladder, model: undefined, stream: false, deadline: 100 } as const;
+
+  test("tells what has spilled from what is at home, and realtime is at home everywhere", () => {
+    expect(holdsIn("silver", asked).spilled).toBe(false);
+    expect(holdsIn("gold", asked).spilled).toBe(true);
+    expect(holdsIn("gold", { ...asked, sla: "realtime" }).spilled).toBe(false);
+    expect(holdsIn("gold", { ...asked, ladder: ladder.slice(1) }).spilled).toBe(false);
+    expect(holdsIn("gold", { ...asked, ladder: ladder.slice(1), spilled: true }).spilled).toBe(true);
+  });
+
+  test("names nobody for NPCs' questions and jobs, which are bounded by other means", () => {
+    expect(holdsIn("gold", { ...asked, caller: "game", share: 0.5 })).toEqual({ shares: true });
+    expect(holdsIn("gold", { ...asked, caller: "game", pressureBelow: 0.5 })).toEqual({ shares: false });
+    expect(holdsIn("gold", { ...asked, caller: "game", session: "s" }).flow).toEqual({
+      caller: "game",
+      session: "s",
+    });
   });
 });
 

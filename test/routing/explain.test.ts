@@ -72,10 +72,11 @@ test("explain says of each peer why nothing goes there now", () => {
     troubled: { peer: { refusal: "troubled-there" } },
     full: { peer: { free: 0 } },
     claimed: { peer: { spokenFor: true } },
+    unfair: { peer: {}, overShare: true },
     barred: { peer: {}, barred: true },
     lower: { tier: "silver", peer: {} },
   } as const;
-  expect(reasons(endpoints)).toEqual({
+  expect(reasons(endpoints, { ...request, caller: "game" })).toEqual({
     here: "full",
     free: "chosen",
     crowded: "less-preferred",
@@ -85,6 +86,7 @@ test("explain says of each peer why nothing goes there now", () => {
     troubled: "troubled-there",
     full: "full",
     claimed: "spoken-for",
+    unfair: "over-share",
     barred: "barred",
     lower: "lower-rung",
   });

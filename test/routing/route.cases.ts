@@ -6,6 +6,8 @@ import type { Seen } from "../support/views.ts";
 
 export interface RouteCase {
   readonly title: string;
+  /** Default: realtime. */
+  readonly sla?: "realtime" | "interactive" | "async";
   readonly endpoints: Readonly<Record<string, Seen>>;
   /** Default: gold, silver, bronze. */
   readonly ladder?: readonly ("gold" | "silver" | "bronze")[];
@@ -893,5 +895,94 @@ export const routeCases: readonly RouteCase[] = [
     endpoints: { g: full, gp: peer },
     pressureBelow: 0.5,
     decision: "try gp peer-less-pressed",
+  },
+
+  // Fair shares.
+  {
+    title: "a session over its share waits although there is a free slot",
+    endpoints: { g: { overShare: ["p"], inflight: 1 } },
+    session: "p",
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "another session takes that slot",
+    endpoints: { g: { overShare: ["p"], inflight: 1 } },
+    session: "q",
+    decision: "try g local-first",
+  },
+  {
+    title: "a session over its share goes to another endpoint of its tier",
+    endpoints: { g1: { overShare: ["p"] }, g2: { inflight: 1 } },
+    session: "p",
+    decision: "try g2 local-first",
+  },
+  {
+    title: "a session over its share here goes to a peer",
+    endpoints: { g: { overShare: ["p"], inflight: 1 }, gp: peer },
+    session: "p",
+    decision: "try gp affinity",
+  },
+  {
+    title: "a session over its share with no room to wait in is told so",
+    endpoints: { g: { overShare: ["p"], inflight: 1, queueLimit: 0 } },
+    session: "p",
+    decision: "shed over-share",
+  },
+  {
+    title: "a session over its share at a peer is told so",
+    endpoints: { gp: { ...peer, overShare: ["p"] } },
+    session: "p",
+    decision: "shed over-share",
+  },
+  {
+    title: "a forwarded request over its share is refused for that, and queued nowhere",
+    endpoints: { g: { overShare: ["p"], inflight: 1 } },
+    session: "p",
+    only: "g",
+    decision: "shed over-share",
+  },
+  {
+    title: "who displaces somebody waits in a full room",
+    endpoints: { g: { ...crowded, displaces: true } },
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "two peers that say over-share are as good a sign as two that are full",
+    endpoints: { g: full, g1p: peer, g2p: peer, g3p: peer },
+    tried: { g1p: "over-share", g2p: "over-share" },
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "realtime has spilled nowhere",
+    endpoints: { g: { health: "unhealthy" }, s: { overShare: "spilled" } },
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "interactive that silver has no room for finds only a part of gold",
+    sla: "interactive",
+    ladder: ["silver", "gold"],
+    endpoints: { s: poolOnly, g: { overShare: "spilled", queueLimit: 0 } },
+    decision: "shed over-share",
+  },
+  {
+    title: "interactive that asks for gold by name is at home there",
+    sla: "interactive",
+    ladder: ["gold", "silver"],
+    endpoints: { g: { overShare: "spilled" } },
+    decision: "try g local-first",
+  },
+  {
+    title: "what would take a job instead becomes one before others are shed",
+    sla: "interactive",
+    ladder: ["silver", "gold", "bronze"],
+    endpoints: { s: poolOnly, g: { overShare: "spilled", queueLimit: 0 } },
+    laneMs: 0,
+    decision: "defer deferred",
+  },
+  {
+    title: "a job is over nobody's share",
+    endpoints: { g: { overShare: true } },
+    pressureBelow: 0.5,
+    decision: "try g local-first",
   },
 ];

@@ -29,7 +29,7 @@ function situation(each: Omit<RouteCase, "title" | "decision">) {
     view(name, { ...seen, tier: tierNamed(name) }),
   );
   const request: RoutingRequest = {
-    sla: "realtime",
+    sla: each.sla ?? "realtime",
     ladder: (each.ladder ?? ["gold", "silver", "bronze"]).map((tier) => ({
       tier,
       balance: balancers["least-pressure"],

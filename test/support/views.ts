@@ -16,6 +16,11 @@ export interface Seen {
   readonly inflight?: number;
   readonly waiting?: number;
   readonly sharing?: number;
+  /** Whose request is over its share: everybody's, the spilled ones', or of which sessions. */
+  readonly overShare?: boolean | "spilled" | readonly string[];
+  /** Somebody in its room makes place for whoever comes. */
+  readonly displaces?: boolean;
+  readonly leastMs?: number;
   readonly health?: Health;
   readonly silent?: boolean;
   readonly barred?: boolean;
@@ -64,6 +69,13 @@ export function view(name: string, seen: Seen = {}): EndpointView {
     recentFirstByteMs: () => seen.usualFirstByteMs,
     hedgeAfterMs: () => seen.hedgeAfterMs,
     expectedWaitMs: () => seen.expectedWaitMs,
+    leastMs: () => seen.leastMs,
+    overShare({ session }, spilled) {
+      const { overShare = false } = seen;
+      if (typeof overShare === "boolean") return overShare;
+      return overShare === "spilled" ? spilled : session !== undefined && overShare.includes(session);
+    },
+    displaces: () => seen.displaces ?? false,
   };
 }
 

@@ -1,0 +1,112 @@
+// Requests at a steady rate, whatever becomes of them, and how each ended: what overload is measured with.
+
+import { systemClock } from "../../src/base/clock.ts";
+import { createWireClient } from "../../src/wire/client.ts";
+import { messages } from "./chat.ts";
+
+export interface Ask {
+  readonly model: string;
+  readonly tokens: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Ended {
+  readonly ask: Ask;
+  /** 0: no answer at all. */
+  readonly status: number;
+  readonly tookMs: number;
+  readonly endedAtMs: number;
+  readonly because: string | undefined;
+  readonly retryAfterMs: number;
+  readonly shouldRetry: string | undefined;
+}
+
+export interface Door {
+  ask(ask: Ask): Promise<Ended>;
+  close(): void;
+}
+
+/** The house's own client, because the runtime's fetch has at most 256 requests in the air. */
+export function openDoor(url: string): Door {
+  const { hostname, port } = new URL(url);
+  const client = createWireClient({ host: hostname, port: Number(port) }, systemClock, {
+    maxConnections: 4096,
+  });
+  return {
+    async ask(ask) {
+      const { model, tokens, headers = {} } = ask;
+      const body = [Buffer.from(JSON.stringify({ model, messages, max_tokens: tokens }))];
+      const began = performance.now();
+      const ended = (status: number, said?: { get(name: string): string | undefined }): Ended => ({
+        ask,
+        status,
+        tookMs: performance.now() - began,
+        endedAtMs: performance.now(),
+        because: said?.get("x-tierline-because"),
+        retryAfterMs: Number(said?.get("retry-after-ms")),
+        shouldRetry: said?.get("x-should-retry"),
+      });
+      try {
+        const response = await client.request({
+          method: "POST",
+          path: "/v1/chat/completions",
+          headers: Object.entries({ "content-type": "application/json", ...headers }),
+          body,
+        }).response;
+        while ((await response.body.next()) !== null);
+        return ended(response.status, response.headers);
+      } catch {
+        return ended(0);
+      }
+    },
+    close: () => client.close(),
+  };
+}
+
+/** So many a second for so long; resolves when the last has ended. */
+export async function offer(
+  perSecond: number,
+  seconds: number,
+  one: (turn: number) => Promise<Ended>,
+): Promise<Ended[]> {
+  const asked: Promise<Ended>[] = [];
+  const began = performance.now();
+  for (let turn = 0; turn < perSecond * seconds; turn += 1) {
+    const due = began + (turn * 1000) / perSecond;
+    if (due > performance.now()) await Bun.sleep(due - performance.now());
+    asked.push(one(turn));
+  }
+  return Promise.all(asked);
+}
+
+/** So many callers, each of which asks again as soon as it is answered. */
+export async function keepBusy(
+  callers: number,
+  seconds: number,
+  one: () => Promise<Ended>,
+): Promise<Ended[]> {
+  const until = performance.now() + seconds * 1000;
+  const ended: Ended[] = [];
+  const caller = async (): Promise<void> => {
+    while (performance.now() < until) ended.push(await one());
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return ended;
+}
+
+export const isOk = ({ status }: Ended): boolean => status === 200;
+
+/** Of the times that they took. */
+export function quantileMs(of: readonly Ended[], q: number): number {
+  const times = of.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
+  return times[Math.min(times.length - 1, Math.floor(q * times.length))] ?? Number.NaN;
+}
+
+export function statusesOf(of: readonly Ended[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { status, because } of of) {
+    const kind = status === 200 ? "200" : `${status} ${because ?? ""}`;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
