@@ -1,5 +1,7 @@
 // The thousand NPCs: what they are, what they see, and how that changes from one decision to the next.
 
+import { cast } from "./cast.ts";
+
 interface Feature {
   readonly name: string;
   readonly edges?: readonly number[];
@@ -84,7 +86,8 @@ export interface Npc {
 }
 
 export function bornNpc(id: number, random: () => number): Npc {
-  const kind = id % npcKinds.length;
+  // Not `id %`: by that the game servers share them out, and each has all kinds.
+  const kind = Math.floor(id / cast.gameServers) % npcKinds.length;
   const sees = (npcKinds[kind]?.features ?? []).map(({ most, words }) =>
     words === undefined ? random() * (most ?? 1) : Math.floor(random() * words.length),
   );

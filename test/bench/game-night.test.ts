@@ -1,6 +1,7 @@
 // What the game night counts and how: the evening as data, the book, and who is asked where.
 
 import { expect, test } from "bun:test";
+import { cast } from "../../bench/game-night/cast.ts";
 import { createDoors } from "../../bench/game-night/doors.ts";
 import { phaseAt, planEvening } from "../../bench/game-night/evening.ts";
 import { bornNpc, intentsToml, live, situationOf } from "../../bench/game-night/npc-kinds.ts";
@@ -68,6 +69,14 @@ test("a caller goes to its own host, to the next while that one is avoided, and 
   expect(doors.from(4)).toBe(one);
   doors.avoid(one);
   expect(doors.from(4)).toBe(two);
+});
+
+test("every game server has NPCs of all kinds", () => {
+  const ids = Array.from({ length: cast.npcs }, (_, id) => id);
+  for (let server = 0; server < cast.gameServers; server += 1) {
+    const own = ids.filter((id) => id % cast.gameServers === server);
+    expect(new Set(own.map((id) => bornNpc(id, Math.random).kind)).size).toBe(3);
+  }
 });
 
 test("situation codes of NPCs stay within what their archetypes' configuration allows", () => {
