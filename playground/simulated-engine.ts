@@ -183,6 +183,7 @@ export async function startSimulatedEngine(
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
+      host: { type: "string", default: defaults.hostname },
       port: { type: "string", default: "0" },
       "control-port": { type: "string", default: "0" },
       model: { type: "string", default: defaults.model },
@@ -198,6 +199,7 @@ if (import.meta.main) {
     },
   });
   const engine = await startSimulatedEngine({
+    hostname: values.host,
     port: Number(values.port),
     controlPort: Number(values["control-port"]),
     model: values.model,

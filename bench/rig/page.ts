@@ -25,6 +25,7 @@ export function writePage(found: readonly Results[], k6?: K6Summary): string {
     "share the other. Figures are medians over the rounds [least–most]; a ratio or difference is taken inside each",
     "round. tierline runs as it comes: metrics, log to a file, health checks, silence watch. HAProxy and nginx write",
     "no access log; `echo` is a bare `Bun.serve` that says back its JSON.",
+    "What a whole evening with crashes, an overload and a partition comes to is in [game-night.md](game-night.md).",
     ...found.flatMap(section),
     ...(k6 === undefined ? [] : k6Section(k6)),
     "",
