@@ -1,6 +1,6 @@
 // Runs the compiled binary as a process, for tests that look at it from outside.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { linesOf } from "../../playground/dev/decoded.ts";
@@ -63,12 +63,14 @@ export async function startTierline({
   const dir = givenDir ?? mkdtempSync(join(tmpdir(), "tierline-test-"));
   const file = join(dir, "tierline.toml");
   const secrets = new Set<string>();
-  /** Again at the end, for a test may have changed the files. */
+  let written = "";
+  /** Again at the end, for a test may have changed the files that hold them. */
   const learnSecrets = (): void => {
-    for (const secret of secretsGiven(readFileSync(file, "utf8"), env)) secrets.add(secret);
+    for (const secret of secretsGiven(written, env)) secrets.add(secret);
   };
   const writeConfig = (text: string): void => {
-    writeFileSync(file, head(name, listen, dir) + text);
+    written = head(name, listen, dir) + text;
+    writeFileSync(file, written);
     learnSecrets();
   };
   writeConfig(config);
