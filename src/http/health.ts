@@ -13,7 +13,7 @@ const json = { "content-type": "application/json;charset=utf-8" };
 
 const plain = { "content-type": "text/plain; charset=utf-8" };
 
-export const live = (): Response => new Response("ok\n", { headers: plain });
+const live = (): Response => new Response("ok\n", { headers: plain });
 
 export function ready({ lifecycle, strain }: Pick<Door, "lifecycle" | "strain">): Response {
   const { phase } = lifecycle;
