@@ -67,16 +67,7 @@ async function stage(longTailed: number) {
   }
   const config = (hedge: boolean): string => `[tier.gold]\nhedge = ${hedge}\n${engines.join("")}`;
   const router = ends(await startTierline({ config: config(false) }));
-  let reloads = 0;
-  const setHedge = async (hedge: boolean): Promise<void> => {
-    router.writeConfig(config(hedge));
-    router.signal("SIGHUP");
-    reloads += 1;
-    await until(
-      "the new configuration is in force",
-      () => router.log.filter(({ msg }) => String(msg).includes("reloaded")).length >= reloads,
-    );
-  };
+  const setHedge = (hedge: boolean): Promise<void> => router.reload(config(hedge));
   return { router, setHedge };
 }
 
