@@ -1,6 +1,5 @@
 // Introduces the rooms to each other: from a configuration to a router that can answer, without listeners.
 
-import { isDeepStrictEqual } from "node:util";
 import type { CacheName } from "./base/cache-control.ts";
 import { together } from "./base/caches-together.ts";
 import type { Clock } from "./base/clock.ts";
@@ -13,7 +12,6 @@ import type { LoadedConfig } from "./config/load.ts";
 import { toToml } from "./config/print.ts";
 import { createDispatch } from "./dispatch/dispatch.ts";
 import { createEvacuation } from "./dispatch/evacuation.ts";
-import { createIntents } from "./dispatch/intents.ts";
 import { createResultCache } from "./dispatch/result-cache.ts";
 import { createRetryBudget } from "./dispatch/retry-budget.ts";
 import { watchSilence } from "./dispatch/silence-watch.ts";
@@ -33,12 +31,11 @@ import type { Door, DoorSettings } from "./http/door.ts";
 import { createIntentAccount } from "./http/intent-account.ts";
 import { createLifecycle } from "./http/lifecycle.ts";
 import { createRequestAccount } from "./http/request-account.ts";
-import { createArchetypes } from "./intents/archetype.ts";
-import { createIntentTable } from "./intents/intent-table.ts";
 import { createJobLane } from "./job-lane.ts";
 import { createDeskWithoutLane } from "./jobs/idle-desk.ts";
 import { createPlayersFirst } from "./jobs/players-first.ts";
 import { createLinks } from "./links.ts";
+import { createNpcIntents } from "./npc-intents.ts";
 import { savedIntents, savedResults } from "./saved-caches.ts";
 import { changed, membersOf, settingsOf } from "./slices.ts";
 import type { SavedCache } from "./snapshots.ts";
@@ -50,7 +47,6 @@ import {
   registerTierTargets,
 } from "./telemetry/fleet-gauges.ts";
 import { registerGossipGauges, registerMemberGauge } from "./telemetry/gossip-gauges.ts";
-import { registerIntentGauges } from "./telemetry/intent-gauges.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import type { RunningBuild } from "./telemetry/process-gauges.ts";
@@ -195,30 +191,28 @@ export function assemble(
     clock,
     random,
   });
-  const archetypes = createArchetypes(loaded.config.intents.archetypes);
-  const table = createIntentTable(archetypes, loaded.config.intents, clock.now);
   const misanswered = (engine: string): void => {
     const endpoint = fleet.named(engine);
     if (endpoint !== undefined) links.engine(endpoint)?.doubtConstraint();
   };
-  const intents = createIntents({
-    table,
-    engineShare: loaded.config.intents.engineShare,
+  const npc = createNpcIntents({
+    config: loaded.config.intents,
     dispatch: playersDispatch,
     fleet,
     policy: () => settings.policy,
     clock,
     random,
+    registry,
     events: {
       questionEnded: (outcome) => metrics.intentQuestions.with(outcome).add(1),
       engineMisanswered: misanswered,
     },
   });
+  const { intents, table } = npc;
   const keptJobs = jobLane?.kept;
   const resultControl = keptJobs === undefined ? results.control : together(results.control, keptJobs);
   const caches = { intents: table, results: resultControl };
   registerCacheGauges(registry, caches);
-  registerIntentGauges(registry, table, () => intents.load);
   const stopWatch = watchSilence({
     fleet,
     evacuation,
@@ -317,24 +311,14 @@ export function assemble(
     hostStrain,
     savedCaches: [savedIntents(table, clock), savedResults(results)],
     reconfigure(next) {
-      const { cache, intents: intentsBefore } = loaded.config;
+      const { cache } = loaded.config;
       loaded = next;
       if (next.config.cluster !== undefined) cluster?.reconfigure(next.config.cluster);
       resultControl.configure(changed(cache.result, next.config.cache.result));
       settings = settingsFrom(next);
       fleet.reconfigure(membersOf(next.config));
       links.linkEngines(next.config);
-      const intentsNext = next.config.intents;
-      if (!isDeepStrictEqual(intentsBefore, intentsNext)) {
-        const { maxEntries, maxBytes } = table.settings();
-        intents.reconfigure(createArchetypes(intentsNext.archetypes), {
-          engineShare: intentsNext.engineShare,
-          // An operator's own limits, set at run time, stay where the file says nothing new.
-          maxEntries:
-            intentsNext.maxEntries === intentsBefore.maxEntries ? maxEntries : intentsNext.maxEntries,
-          maxBytes: intentsNext.maxBytes === intentsBefore.maxBytes ? maxBytes : intentsNext.maxBytes,
-        });
-      }
+      npc.reconfigure(next.config.intents);
       // There may be more slots than before.
       for (const endpoint of fleet.local) onBack(endpoint);
     },

@@ -21,16 +21,11 @@ const strainRule = {
   descriptorsLeast: 65_536,
 } as const;
 
-/** By their place in the tables, counted from 1. */
-const closingFrom: Readonly<Record<Scarce, number>> = { descriptors: 1, memory: 2 };
-const sheddingFrom: Readonly<Record<Scarce, number>> = { descriptors: 2, memory: 3 };
-const shutFrom = 3;
-const halvedFrom = 1;
-
 const stepsOf: Readonly<Record<Scarce, readonly StrainStep[]>> = {
   descriptors: descriptorSteps,
   memory: memorySteps,
 };
+type StepName = (typeof descriptorSteps | typeof memorySteps)[number]["name"];
 
 export interface HostStrainParts {
   readonly clock: Clock;
@@ -86,6 +81,12 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     return before;
   };
 
+  /** Or beyond it. */
+  const isAt = (what: Scarce, name: StepName): boolean => {
+    const place = stepsOf[what].findIndex((step) => step.name === name);
+    return place >= 0 && steps[what] > place;
+  };
+
   const lookAtDescriptors = (players: Pick<Listener, "closeIdle" | "shut" | "reopen">): void => {
     const { limit } = descriptors;
     let used = descriptors.open();
@@ -93,35 +94,33 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
       // Rather than refusing whoever asks something, whoever asks nothing is cut.
       used -= players.closeIdle();
     }
+    const wasShut = isAt("descriptors", "listener shut");
     const before = move("descriptors", { used, limit });
-    if (steps.descriptors >= shutFrom) players.shut();
+    if (isAt("descriptors", "listener shut")) players.shut();
     // Its port may be taken by another process by now; then the next look tries again.
-    else if (before >= shutFrom && !players.reopen()) steps.descriptors = before;
+    else if (wasShut && !players.reopen()) steps.descriptors = before;
   };
 
   const lookAtMemory = (): void => {
     const limit = memoryLimit();
     const used = limit === undefined ? undefined : memory.usedBytes();
+    const wereHalved = isAt("memory", "caches halved");
     const before = move("memory", { used, limit });
-    const step = steps.memory;
-    if (step >= halvedFrom && before < halvedFrom) {
+    const areHalved = isAt("memory", "caches halved");
+    if (areHalved && !wereHalved) {
       const freed = caches.halve();
       log.warn({ freed_bytes: freed }, "the caches are held to half of what they were");
     }
-    if (step < halvedFrom && before >= halvedFrom) caches.restore();
+    if (wereHalved && !areHalved) caches.restore();
     const isDue = clock.now() - releasedAt >= strainRule.releaseEveryMs;
-    if (step > before || (step >= closingFrom.memory && isDue)) {
+    if (steps.memory > before || (isAt("memory", "connections closed") && isDue)) {
       releasedAt = clock.now();
       memory.release();
     }
   };
 
-  const reached = (from: Readonly<Record<Scarce, number>>): Scarce | undefined =>
-    steps.descriptors >= from.descriptors
-      ? "descriptors"
-      : steps.memory >= from.memory
-        ? "memory"
-        : undefined;
+  const whatIsAt = (name: StepName): Scarce | undefined =>
+    (["descriptors", "memory"] as const).find((what) => isAt(what, name));
 
   return {
     strain,
@@ -136,8 +135,8 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
       const look = (): void => {
         lookAtDescriptors(players);
         lookAtMemory();
-        strain.closing = reached(closingFrom) !== undefined;
-        strain.shedding = reached(sheddingFrom);
+        strain.closing = whatIsAt("connections closed") !== undefined;
+        strain.shedding = whatIsAt("requests refused");
         stopTimer = clock.after(strainRule.everyMs, look);
       };
       look();

@@ -44,11 +44,11 @@ export function tierlineFront({ spots, processes, folder }: FrontParts): Front {
     start,
     async restart(index, running) {
       const { address, behind } = spotAt(index);
-      const admin = `http://${address}:${ports.admin}`;
-      await processes.run([...behind, binary, "drain", "--wait", "--admin", adminUrl(address, behind)]);
+      const admin = `http://${adminHost(address, behind)}:${ports.admin}`;
+      await processes.run([...behind, binary, "drain", "--wait", "--admin", admin]);
       await running.end("SIGTERM");
       const started = await start(index);
-      const look = `process.exit((await fetch("${adminUrl(address, behind)}/readyz")).ok ? 0 : 1)`;
+      const look = `process.exit((await fetch("${admin}/readyz")).ok ? 0 : 1)`;
       const fromMs = performance.now();
       while ((await processes.run([...behind, process.execPath, "-e", look])) !== undefined) {
         if (performance.now() - fromMs > readyWithinMs) throw new Error(`${admin} is not ready`);
@@ -62,8 +62,6 @@ export function tierlineFront({ spots, processes, folder }: FrontParts): Front {
 /** In a namespace of its own loopback is the host's alone. */
 const adminHost = (address: string, behind: readonly string[]): string =>
   behind.length === 0 ? address : "127.0.0.1";
-const adminUrl = (address: string, behind: readonly string[]): string =>
-  `http://${adminHost(address, behind)}:${ports.admin}`;
 
 const configText = (
   { name, address, behind }: Spot,

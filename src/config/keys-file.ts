@@ -1,4 +1,5 @@
-// The file of callers' keys: one `name:key` a line, for a rotation two of one name. No message ever holds a key, nor a line that may be one.
+// The file of callers' keys: one `name:key` a line, for a rotation two of one name. No message ever holds a key, nor a line
+// that may be one.
 
 import type { ConfigProblem } from "./problem.ts";
 

@@ -3,6 +3,7 @@
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
+import { ifThere } from "./if-there.ts";
 
 export interface Descriptors {
   /** Undefined where there is no /proc, or no limit. */
@@ -37,14 +38,4 @@ export function createDescriptors(clock: Clock, proc = "/proc/self"): Descriptor
 function limitIn(limits: string): number | undefined {
   const [, soft] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
   return soft === undefined ? undefined : Number(soft);
-}
-
-/** Without /proc nothing is known; where reading it needs a descriptor and there is none left, neither. */
-function ifThere<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
 }

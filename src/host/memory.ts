@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ifThere } from "./if-there.ts";
 
 export interface Memory {
   /** Undefined: nobody has set one. */
@@ -67,11 +68,4 @@ function bytesIn(written: string | undefined): number | undefined {
   return Number.isFinite(bytes) && bytes < endlessBytes ? bytes : undefined;
 }
 
-function text(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
-    throw error;
-  }
-}
+const text = (file: string): string | undefined => ifThere(() => readFileSync(file, "utf8"));

@@ -6,12 +6,12 @@ import { resolveAsked } from "../routing/sla.ts";
 import { addCacheApi } from "./cache-api.ts";
 import type { Door } from "./door.ts";
 import { addFleetApi } from "./fleet-api.ts";
+import { addHealth } from "./health.ts";
 import { laneMsFor } from "./in-lane.ts";
 import { addJobsApi } from "./jobs-api.ts";
 import type { App } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
-import { addHealth } from "./public.ts";
 import { prefersAsync, readSession, readSla } from "./request-headers.ts";
 import { pathOf } from "./target.ts";
 

@@ -1,5 +1,6 @@
 // Health, as three askers see it: a process supervisor (/livez), a load balancer (/readyz), an operator (/health).
 
+import type { Env, Hono } from "hono";
 import { tiers } from "../fleet/endpoint.ts";
 import { available, poolOf } from "../fleet/fleet.ts";
 import type { Door, DoorLane, JobsHealth } from "./door.ts";
@@ -12,7 +13,7 @@ const json = { "content-type": "application/json;charset=utf-8" };
 
 const plain = { "content-type": "text/plain; charset=utf-8" };
 
-export const live = (): Response => new Response("ok\n", { headers: plain });
+const live = (): Response => new Response("ok\n", { headers: plain });
 
 export function ready({ lifecycle, strain }: Pick<Door, "lifecycle" | "strain">): Response {
   const { phase } = lifecycle;
@@ -71,3 +72,16 @@ export const jobsHealthRow = ({ runner, byStatus, oldestSeconds, storeTrouble, e
   store: storeTrouble ?? "ok",
   ...(endpoint !== undefined && { endpoint }),
 });
+
+const answers: Readonly<Record<string, (door: Door) => Response>> = {
+  "/livez": live,
+  "/healthz": live,
+  "/readyz": ready,
+  "/health": health,
+};
+
+export const healthPaths = Object.keys(answers);
+
+export function addHealth<E extends Env>(app: Hono<E>, door: Door): void {
+  for (const [path, answer] of Object.entries(answers)) app.get(path, () => answer(door));
+}

@@ -13,6 +13,8 @@ import type { AnswerFrame } from "./npc-frames.ts";
 import type { AnswerItems } from "./npc-items.ts";
 import { requestIdOf } from "./request-headers.ts";
 
+export const intentsPath = "/v1/npc/intents";
+
 /** What ask and answer frames are called as bodies. */
 const frameType = "application/vnd.tierline.intents";
 const jsonType = "application/json";

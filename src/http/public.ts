@@ -6,29 +6,26 @@ import { cors } from "hono/cors";
 import { inferencePaths } from "../engines/dialect.ts";
 import { peerHeader } from "../host/forwarded.ts";
 import { answeredHere } from "../host/job-call.ts";
-import type { SlaClass } from "../routing/sla.ts";
+import { admit, noTunnel, refusedIntents } from "./admit.ts";
 import type { Admitted } from "./arrival.ts";
-import { forbids } from "./callers.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import type { OpenSealed } from "./forwarded.ts";
 import { openForwarded, openJobCall, toldToPeer } from "./forwarded.ts";
-import { health, live, ready } from "./health.ts";
+import { addHealth } from "./health.ts";
 import { jobsPath } from "./job-shape.ts";
 import { addJobs, patiently } from "./jobs.ts";
 import type { App, Route } from "./listen.ts";
 import { exposeMetrics } from "./metrics.ts";
 import { getModel, listModels } from "./models.ts";
-import { createHandleIntents, listArchetypes } from "./npc.ts";
+import { createHandleIntents, intentsPath, listArchetypes } from "./npc.ts";
 import { createAnswerFrame } from "./npc-frames.ts";
 import { createAnswerItems } from "./npc-items.ts";
 import { createNpcSockets, socketAuthorization, streamPath } from "./npc-socket.ts";
 import { handleInference } from "./openai.ts";
-import { readSla, requestIdOf } from "./request-headers.ts";
+import { requestIdOf } from "./request-headers.ts";
 import { sheltered } from "./shelter.ts";
 import { pathOf } from "./target.ts";
-
-const intentsPath = "/v1/npc/intents";
 
 export function createPublicApp(door: Door): App {
   const app = new Hono<{ Variables: { admitted: Admitted } }>({ getPath: pathOf });
@@ -93,7 +90,7 @@ export function createPublicApp(door: Door): App {
   const answerFrame = createAnswerFrame(door);
   const handleIntents = createHandleIntents(door, answerFrame, createAnswerItems(door));
   const answerIntents = (request: Request, { key }: Admitted): Promise<Response> => {
-    const refusal = refusedTo(key, door);
+    const refusal = refusedIntents(key, door);
     if (refusal === undefined) return handleIntents(request);
     return Promise.resolve(withRequestId(refusal, request.headers));
   };
@@ -153,7 +150,7 @@ export function createPublicApp(door: Door): App {
     const admission = admit(headers, streamPath, door, undefined, socketAuthorization);
     if (admission instanceof Response) return withRequestId(admission, headers);
     const { key } = admission;
-    const refusal = refusedTo(key, door) ?? sockets.upgrade(request, server, key);
+    const refusal = refusedIntents(key, door) ?? sockets.upgrade(request, server, key);
     if (refusal !== undefined) key?.limit?.tell(refusal.headers);
     return refusal && withRequestId(refusal, headers);
   };
@@ -165,13 +162,6 @@ export function createPublicApp(door: Door): App {
   ]);
   const all: App = { fetch: app.fetch, routes, websocket: sockets.handler, reloaded: sockets.recheck };
   return door.strain === undefined ? all : sheltered(all, door.strain);
-}
-
-export function addHealth<E extends Env>(app: Hono<E>, door: Door): void {
-  app.get("/livez", live);
-  app.get("/healthz", live);
-  app.get("/readyz", () => ready(door));
-  app.get("/health", () => health(door));
 }
 
 function allowOnly<E extends Env>(app: Hono<E>, path: string, methods: string): void {
@@ -188,72 +178,4 @@ function withRequestId(response: Response, headers: Headers): Response {
     response.headers.set("x-request-id", requestIdOf(headers.get("x-request-id")));
   }
   return response;
-}
-
-const anybody: Admitted = { caller: undefined };
-
-/**
- * Whose request it is, or why it may not come in: it cannot be read in one way only, or it carries neither a key nor a
- * peer's seal. `sealed`: where peers may send it as well.
- */
-function admit(
-  headers: Headers,
-  path: string,
-  { settings, account, cluster }: Door,
-  sealed?: OpenSealed,
-  authorizationIn = (given: Headers) => given.get("authorization"),
-): Admitted | Response {
-  const wrong = unreadable(headers);
-  if (wrong !== undefined)
-    return errorResponse("invalid_request", wrong, { headers: { connection: "close" } });
-  const opened = sealed?.(headers, cluster);
-  if (opened !== undefined) return opened;
-  const { authenticate } = settings();
-  if (authenticate === undefined || !path.startsWith("/v1/")) return anybody;
-  const authorization = authorizationIn(headers);
-  const key = authenticate(authorization);
-  if (key !== undefined) {
-    if (key.limit === undefined || key.limit.take()) return { caller: key.name, key };
-    account.limited(key.name, classAtTheDoor(path, headers));
-    return key.limit.refusal();
-  }
-  account.rejected("invalid_api_key");
-  const message =
-    authorization === null
-      ? "No API key given. Send it as `Authorization: Bearer KEY`."
-      : "The API key is not known here. Check the key, and that it is sent as `Authorization: Bearer KEY`.";
-  return errorResponse("invalid_api_key", message, { headers: { "www-authenticate": "Bearer" } });
-}
-
-/** For the figures: before the body is read, the path and a header are all that tells. */
-function classAtTheDoor(path: string, headers: Headers): SlaClass | "none" {
-  if (path === intentsPath || path === streamPath) return "realtime";
-  if (path.startsWith(jobsPath)) return "async";
-  const sla = readSla(headers.get("x-tierline-sla"));
-  return typeof sla === "string" ? sla : "none";
-}
-
-/** NPC intents are realtime. */
-function refusedTo(key: Admitted["key"], { account }: Door): Response | undefined {
-  const why = forbids(key, "realtime");
-  if (why === undefined) return undefined;
-  account.rejected(why.code);
-  return errorResponse(why.code, why.message);
-}
-
-/** Bun takes what follows on the connection for the tunnel's. */
-const noTunnel = (): Response =>
-  errorResponse("method_not_allowed", "CONNECT is for proxies; this is none.", {
-    headers: { connection: "close" },
-  });
-
-/** A name, an IPv4 address or a bracketed IPv6 one, perhaps with a port; or nothing. */
-const oneHost = /^(?:\[[\da-f:.]{2,45}\]|[\w.~!$&'()*+;=-]*)(?::\d{0,5})?$/i;
-
-/** What HTTP/1.1 says must be refused and Bun.serve lets pass (RFC 9112 section 3.2, RFC 9110 section 10.1.1). */
-function unreadable(headers: Headers): string | undefined {
-  if (!oneHost.test(headers.get("host") ?? "")) return "The Host header must name one host.";
-  const expect = headers.get("expect");
-  if (expect !== null && expect.toLowerCase() !== "100-continue") return "This Expect header cannot be met.";
-  return undefined;
 }

@@ -3,7 +3,9 @@
 
 import type { Scarce, Strain } from "../base/strain.ts";
 import { errorResponse } from "./errors.ts";
+import { healthPaths } from "./health.ts";
 import type { App, Route } from "./listen.ts";
+import { intentsPath } from "./npc.ts";
 import { requestIdOf } from "./request-headers.ts";
 import { pathOf } from "./target.ts";
 
@@ -11,14 +13,7 @@ import { pathOf } from "./target.ts";
 const comeBackMs = 1000;
 
 /** How this host is must be told in trouble most of all, and an NPC always gets an intent. */
-const spared: ReadonlySet<string> = new Set([
-  "/livez",
-  "/healthz",
-  "/readyz",
-  "/health",
-  "/metrics",
-  "/v1/npc/intents",
-]);
+const spared: ReadonlySet<string> = new Set([...healthPaths, "/metrics", intentsPath]);
 
 export function sheltered(app: App, strain: Strain): App {
   const under = <Result extends Response | undefined>(

@@ -1,5 +1,5 @@
-// How many jobs of the file are in each state, and how many of those that have not ended are whose. Kept beside the table, for counting ten thousand rows at each acceptance would
-// cost more than the acceptance.
+// How many jobs of the file are in each state, and how many of those that have not ended are whose. Kept beside the table,
+// for counting ten thousand rows at each acceptance would cost more than the acceptance.
 
 import type { JobState } from "./job.ts";
 import { isEnd, jobStates, unfinishedStates } from "./job.ts";

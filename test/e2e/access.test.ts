@@ -1,8 +1,6 @@
 // Who may do what, through the compiled binary: limits of keys, classes of keys, and keys that come and go.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
@@ -12,6 +10,7 @@ import { cleanup } from "../support/cleanup.ts";
 import { decodeHeader, encodeAsk } from "../support/frame-client.ts";
 import type { archetypesOf } from "../support/intent-client.ts";
 import { guardToml, openStream, postItems } from "../support/intent-client.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import { startPair } from "../support/pair.ts";
 import type { Tierline } from "../support/tierline.ts";
@@ -21,27 +20,17 @@ setDefaultTimeout(30_000);
 
 const ends = cleanup();
 
-/** The keys are `sk-NAME` where nothing else is said. */
-function keysFile(...lines: readonly string[]) {
-  const dir = mkdtempSync(join(tmpdir(), "tierline-access-"));
-  ends({ stop: () => rmSync(dir, { recursive: true, force: true }) });
-  const file = join(dir, "keys");
-  const write = (...now: readonly string[]): void => {
-    writeFileSync(file, now.map((line) => (line.includes(":") ? line : `${line}:sk-${line}`)).join("\n"));
-  };
-  write(...lines);
-  return { write, toml: `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(file)}\n` };
-}
+/** The key of each is `sk-NAME` where nothing else is said. */
+const keyed = (lines: readonly string[]): string[] =>
+  lines.map((line) => (line.includes(":") ? line : `${line}:sk-${line}`));
 
 async function house(names: readonly string[], config: string) {
-  const keys = keysFile(...names);
+  const keys = ends(keysFile(...keyed(names)));
   const gold = ends(await startSimulatedEngine({ model: "small", msPerToken: 1 }));
   const router = ends(await startTierline({ config: engineToml("gold", gold.url) + keys.toml + config }));
   const reload = async (...lines: readonly string[]): Promise<void> => {
-    const before = router.log.length;
-    keys.write(...lines);
-    router.signal("SIGHUP");
-    await router.logged((line) => line["msg"] === "reloaded" && router.log.indexOf(line) >= before);
+    keys.write(...keyed(lines));
+    await router.reload();
   };
   const asked = () => gold.requests().filter(({ body }) => body.includes("Who goes there?")).length;
   return { gold, router, reload, asked };
@@ -127,7 +116,7 @@ describe("a key's limit", () => {
   });
 
   test("is counted where a request comes in, and not again at the peer that answers it", async () => {
-    const keys = keysFile("lobby");
+    const keys = ends(keysFile(...keyed(["lobby"])));
     const gold = ends(await startSimulatedEngine({ model: "small", msPerToken: 1 }));
     const silver = ends(await startSimulatedEngine({ model: "large", msPerToken: 1 }));
     const limits = "[auth.key.lobby]\nrequests_per_second = 0.001\nburst = 4\n";
@@ -264,7 +253,7 @@ test("a key without realtime is refused where realtime is asked for, in words, a
 });
 
 test("one key may hold half of the job queue, also after a restart; the other half is the others'", async () => {
-  const keys = keysFile("lobby", "quest");
+  const keys = ends(keysFile(...keyed(["lobby", "quest"])));
   const { router, again } = await startBronze(ends, {
     config: `${keys.toml}[jobs]\nmax_queued = 4\n`,
     aws: { instances: 0, scaleUpMs: 60_000 },

@@ -4,7 +4,8 @@
 import { expect, test } from "bun:test";
 import type { SimulatedEngine } from "../../playground/simulated-engine.ts";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
-import { chat, messages, until } from "../support/chat.ts";
+import { askOn } from "../support/ask-on.ts";
+import { until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { longRun } from "../support/failures.ts";
 import { leavers } from "../support/leavers.ts";
@@ -16,24 +17,6 @@ const ends = cleanup();
 
 const seconds = longRun ? 60 : 4;
 const perSecond = 1000;
-
-/** One after the other, for as long as `goesOn`. */
-async function askOn(
-  tierline: Tierline,
-  goesOn: () => boolean,
-): Promise<{ readonly p99Ms: number; readonly failed: number }> {
-  const ms: number[] = [];
-  let failed = 0;
-  while (goesOn()) {
-    const began = performance.now();
-    const response = await chat(tierline.url, { model: "silver", messages, max_tokens: 4 });
-    await response.text();
-    if (response.status !== 200) failed += 1;
-    ms.push(performance.now() - began);
-    await Bun.sleep(5);
-  }
-  return { p99Ms: ms.sort((a, b) => a - b)[Math.floor(ms.length * 0.99)] ?? Number.NaN, failed };
-}
 
 const openFds = (tierline: Tierline): Promise<number> => tierline.metric("process_open_fds");
 const resident = (tierline: Tierline): Promise<number> => tierline.metric("process_resident_memory_bytes");
@@ -62,7 +45,7 @@ test(`${perSecond} callers a second who leave before the answer, in it or in the
   setTimeout(() => {
     goesOn = false;
   }, 2000);
-  const alone = await askOn(tierline, () => goesOn);
+  const alone = await askOn(tierline.url, () => goesOn);
 
   const cancelled = (): Promise<number> =>
     tierline.metric("tierline_attempts_total", { outcome: "cancelled" });
@@ -72,7 +55,7 @@ test(`${perSecond} callers a second who leave before the answer, in it or in the
     leavers({ url: tierline.url, perSecond, seconds }).finally(() => {
       leaving = false;
     }),
-    askOn(tierline, () => leaving),
+    askOn(tierline.url, () => leaving),
   ]);
   // Whatever the machine makes of the rate.
   expect(left.left).toBeGreaterThan(0.25 * perSecond * seconds);

@@ -1,11 +1,13 @@
 // An engine that is now and then slow with its first token, behind the compiled binary, without and with hedges.
 
 import { expect, test } from "bun:test";
+import { percentile } from "../../bench/rig/statistics.ts";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { longRun, showFigures } from "../support/failures.ts";
 import { measured } from "../support/measured.ts";
+import { offer } from "../support/offered-load.ts";
 import { startPair } from "../support/pair.ts";
 import type { Tierline } from "../support/tierline.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
@@ -43,20 +45,12 @@ async function phase(router: Tierline, perSecond: number): Promise<Phase> {
     const { text, clean } = await readAll(response);
     if (clean && text.endsWith("data: [DONE]\n\n")) firstBytesMs.push(firstByteMs);
   };
-  const asked: Promise<void>[] = [];
-  const began = performance.now();
-  for (let nowMs = 0; nowMs < phaseMs; nowMs = performance.now() - began) {
-    while (asked.length < (nowMs / 1000) * perSecond) asked.push(one());
-    await Bun.sleep(2);
-  }
-  await Promise.all(asked);
-  const sorted = firstBytesMs.toSorted((one, other) => one - other);
-  const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0;
+  const asked = await offer(perSecond, phaseMs / 1000, one);
   return {
     asked: asked.length,
-    answered: sorted.length,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
+    answered: firstBytesMs.length,
+    p50Ms: percentile(firstBytesMs, 0.5),
+    p99Ms: percentile(firstBytesMs, 0.99),
     hedges: (await router.metric("tierline_hedges_total")) - hedgesBefore,
   };
 }
@@ -73,16 +67,7 @@ async function stage(longTailed: number) {
   }
   const config = (hedge: boolean): string => `[tier.gold]\nhedge = ${hedge}\n${engines.join("")}`;
   const router = ends(await startTierline({ config: config(false) }));
-  let reloads = 0;
-  const setHedge = async (hedge: boolean): Promise<void> => {
-    router.writeConfig(config(hedge));
-    router.signal("SIGHUP");
-    reloads += 1;
-    await until(
-      "the new configuration is in force",
-      () => router.log.filter(({ msg }) => String(msg).includes("reloaded")).length >= reloads,
-    );
-  };
+  const setHedge = (hedge: boolean): Promise<void> => router.reload(config(hedge));
   return { router, setHedge };
 }
 

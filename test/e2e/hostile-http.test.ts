@@ -2,15 +2,13 @@
 // is ever taken for another request, neither here nor at the engine behind.
 
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { attack } from "../support/attack.ts";
 import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { hostileRequests, innocentBody } from "../support/hostile-requests.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { measured } from "../support/measured.ts";
 import { readOpenAiError } from "../support/openai-error.ts";
 import { rawClient } from "../support/raw-client.ts";
@@ -71,9 +69,7 @@ test("cut anywhere into packets they mean what they mean as a whole", async () =
 }, 60_000);
 
 test("no spelling of a path leads past the question for a key", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "tierline-keys-")), "keys");
-  writeFileSync(file, "lobby:sk-one\n");
-  const { router, posts } = await house(`[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(file)}\n`);
+  const { router, posts } = await house(ends(keysFile("lobby:sk-one")).toml);
   const targets = [
     "/v1/models",
     "/V1/models",

@@ -1,10 +1,7 @@
 // NPC intents as binary frames over the compiled binary, by POST and over the WebSocket, byte for byte.
 
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -21,6 +18,7 @@ import {
   scoutFeatures,
   scoutToml,
 } from "../support/intent-client.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import type { LogLine } from "../support/tierline.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
@@ -265,10 +263,7 @@ describe("the stream", () => {
   });
 
   test("lets in who has a key, as header or as subprotocol, and pages of configured origins only", async () => {
-    const dir = mkdtempSync(join(tmpdir(), "tierline-keys-"));
-    ends({ stop: () => rmSync(dir, { recursive: true, force: true }) });
-    writeFileSync(join(dir, "keys"), "lobby:sk-one\n");
-    const auth = `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(join(dir, "keys"))}\n`;
+    const auth = ends(keysFile("lobby:sk-one")).toml;
     const { url } = await house(patient, `${auth}[cors]\norigins = ["https://game.example"]\n`);
     const knock = (headers: Record<string, string>) =>
       fetch(`${url}/v1/npc/stream`, {

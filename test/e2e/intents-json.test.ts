@@ -1,13 +1,11 @@
 // NPC intents as JSON, over the compiled binary: what an item may be, what is answered, what is refused.
 
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { archetypesOf, askBatch, askOne, guardToml, postItems } from "../support/intent-client.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
@@ -204,10 +202,7 @@ describe("an envelope", () => {
 });
 
 test("with keys, whoever has none is told 401 at every npc path, whoever has one is answered", async () => {
-  const dir = mkdtempSync(join(tmpdir(), "tierline-keys-"));
-  ends({ stop: () => rmSync(dir, { recursive: true, force: true }) });
-  writeFileSync(join(dir, "keys"), "lobby:sk-one\n");
-  const auth = `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(join(dir, "keys"))}\n`;
+  const auth = ends(keysFile("lobby:sk-one")).toml;
   const { router } = await house(patient, auth);
   const asks = [
     (headers: Record<string, string>) => postItems(router.url, foggy, headers),
@@ -273,20 +268,15 @@ describe("the archetypes", () => {
   test("keep their epoch over a reload and a restart that change nothing, and change it with the actions", async () => {
     const { router, config } = await house();
     const { epoch } = await archetypesOf(router.url);
-    const reloaded = async (text: string, times: number): Promise<number> => {
-      router.writeConfig(text);
-      router.signal("SIGHUP");
-      await until(
-        "it is reloaded",
-        () => router.log.filter(({ msg }) => msg === "reloaded").length === times,
-      );
+    const reloaded = async (text: string): Promise<number> => {
+      await router.reload(text);
       return (await archetypesOf(router.url)).epoch;
     };
-    expect(await reloaded(config, 1)).toBe(epoch);
-    expect(await reloaded(`# Only words.\n${config}`, 2)).toBe(epoch);
-    const other = await reloaded(config.replace('"flee", "call_help"', '"call_help", "flee"'), 3);
+    expect(await reloaded(config)).toBe(epoch);
+    expect(await reloaded(`# Only words.\n${config}`)).toBe(epoch);
+    const other = await reloaded(config.replace('"flee", "call_help"', '"call_help", "flee"'));
     expect(other).not.toBe(epoch);
-    expect(await reloaded(config, 4)).toBe(epoch);
+    expect(await reloaded(config)).toBe(epoch);
     const again = ends(await startTierline({ config }));
     expect((await archetypesOf(again.url)).epoch).toBe(epoch);
   });

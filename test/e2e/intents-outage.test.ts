@@ -2,6 +2,7 @@
 // every one with a valid action, in time, and forgets nothing and leaks nothing.
 
 import { expect, test } from "bun:test";
+import { percentile } from "../../bench/rig/statistics.ts";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -31,12 +32,9 @@ const rule = {
   wallMs: 15_000,
 } as const;
 
-const quantile = (times: readonly number[], share: number): number =>
-  times.toSorted((a, b) => a - b)[Math.floor(times.length * share)] ?? 0;
-
 /** Of the calmest round: a machine that stands still for a moment says nothing about the router. */
 const calmest = (rounds: readonly (readonly number[])[], share: number): number =>
-  Math.min(...rounds.map((times) => quantile(times, share)));
+  Math.min(...rounds.map((times) => percentile(times, share)));
 
 /** Calls `ask` with the first of each batch of situations, a few at a time; how long each took, by round. */
 async function inBatches(ask: (from: number) => Promise<void>): Promise<number[][]> {
@@ -170,7 +168,7 @@ test.each(troubles)(
       }
     }
     expect(talks.length).toBeGreaterThan(5);
-    expect(quantile(talks, 0.5)).toBeLessThan(250);
+    expect(percentile(talks, 0.5)).toBeLessThan(250);
 
     const after = await counted();
     expect(after.answered - before.answered).toBe(2 * rule.asks);

@@ -27,17 +27,7 @@ async function house() {
   const gold = ends(await startSimulatedEngine({ model: "small", msPerToken: 1 }));
   const engines = engineToml("gold", gold.url);
   const router = ends(await startTierline({ config: engines + patient + guardToml + scoutToml }));
-  let reloads = 0;
-  /** Resolves when it is in force. */
-  const reload = async (intents: string): Promise<void> => {
-    router.writeConfig(engines + intents);
-    router.signal("SIGHUP");
-    reloads += 1;
-    await until(
-      "it is reloaded",
-      () => router.log.filter(({ msg }) => msg === "reloaded").length === reloads,
-    );
-  };
+  const reload = (intents: string): Promise<void> => router.reload(engines + intents);
   return { gold, engines, router, url: router.url, reload };
 }
 
@@ -196,9 +186,7 @@ describe("a reload", () => {
       engine.requests().filter(({ body }) => body.includes("The situation:")).length;
     await askOne(router.url, guard);
     expect([asked(gold), asked(silver)]).toEqual([1, 0]);
-    router.writeConfig(engines + after + intents);
-    router.signal("SIGHUP");
-    await router.logged(({ msg }) => msg === "reloaded");
+    await router.reload(engines + after + intents);
     await askOne(router.url, { ...guard, features: { threat: 0.9 } });
     expect([asked(gold), asked(silver)]).toEqual([1, 1]);
     expect((await askOne(router.url, guard)).source).toBe("fresh");

@@ -1,12 +1,10 @@
 // Jobs of one compiled router asked for at another: they know of each other by gossip, and the callers' keys are asked for.
 
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { messages } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 import { startPair } from "../support/pair.ts";
 import { engineToml } from "../support/tierline.ts";
@@ -17,10 +15,7 @@ const read = async (response: Response) => JSON.parse(await response.text());
 
 /** `lane`: whether the first host has one; the second has. */
 async function stage({ lane = true } = {}) {
-  const dir = mkdtempSync(join(tmpdir(), "tierline-keys-"));
-  ends({ stop: () => rmSync(dir, { recursive: true }) });
-  const keysFile = join(dir, "keys");
-  writeFileSync(keysFile, "lobby:a\narena:b\n");
+  const keys = ends(keysFile("lobby:a", "arena:b"));
   const engine = ends(await startSimulatedEngine({ model: "small", msPerToken: 20 }));
   const engineOnly = engineToml("gold", engine.url);
   const config = `[tier.bronze]\nrunner = "local"\n${engineOnly}`;
@@ -29,7 +24,7 @@ async function stage({ lane = true } = {}) {
       { name: "gold-1", config: lane ? config : engineOnly },
       { name: "gold-2", config },
     ],
-    `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(keysFile)}\n`,
+    keys.toml,
   );
   return ends(pair);
 }

@@ -1,21 +1,18 @@
 // What is whose among the jobs of the compiled binary: keys of callers, and the keys by which they repeat themselves.
 
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { errorOf, folder, jobClient, saidBack, startBronze, tale } from "../support/bronze.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { keysFile } from "../support/keys-file.ts";
 
 setDefaultTimeout(30_000);
 
 const ends = cleanup();
 
-/** A folder with their keys, and the lines that say so. */
+/** A folder, and the lines that name their keys. */
 function twoCallers() {
   const { dir } = ends(folder());
-  const file = join(dir, "keys");
-  writeFileSync(file, "lobby:sk-lobby\nquest:sk-quest\n");
-  return { dir, config: `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(file)}\n` };
+  return { dir, config: ends(keysFile("lobby:sk-lobby", "quest:sk-quest")).toml };
 }
 
 test("an idempotency key is one job: 202 while it runs, 200 after its end, 422 with another body or ttl, and each caller's own", async () => {

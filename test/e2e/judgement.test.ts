@@ -95,9 +95,7 @@ test("a silent engine that is given a new address by a reload is used there", as
     chat(router.url, ask, impatient),
     router.logged(({ msg }) => msg === "endpoint is silent"),
   ]);
-  router.writeConfig(engineToml("gold", fresh.url));
-  router.signal("SIGHUP");
-  await router.logged(({ msg }) => msg === "reloaded");
+  await router.reload(engineToml("gold", fresh.url));
   await until(
     "the new engine is known",
     async () => (await router.metric("tierline_endpoint_available")) === 1,

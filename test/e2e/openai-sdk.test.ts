@@ -1,12 +1,10 @@
 // The official OpenAI SDKs against the binary, unmodified: TypeScript here, Python in a process of its own.
 
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import OpenAI from "openai";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
 const ends = cleanup();
@@ -105,11 +103,7 @@ describe("the TypeScript SDK", () => {
   });
 
   test("with keys asked for, a good key works and a bad one raises AuthenticationError", async () => {
-    const dir = mkdtempSync(join(tmpdir(), "tierline-keys-"));
-    writeFileSync(join(dir, "keys"), "lobby:sk-good\n");
-    const { router } = await house(
-      `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(join(dir, "keys"))}\n`,
-    );
+    const { router } = await house(ends(keysFile("lobby:sk-good")).toml);
     const ask = (apiKey: string) =>
       new OpenAI({ apiKey, baseURL: `${router.url}/v1` }).chat.completions.create({
         model: "gold",

@@ -2,13 +2,11 @@
 // engines; figures are compared with others of the same run, for machines are of all speeds.
 
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { longRun, showFigures } from "../support/failures.ts";
 import { startFlood } from "../support/flood.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { measured } from "../support/measured.ts";
 import type { Ask, Door, Ended } from "../support/offered-load.ts";
 import { isOk, keepBusy, offer, openDoor, quantileMs, statusesOf } from "../support/offered-load.ts";
@@ -191,9 +189,7 @@ describe("a flood of one", () => {
 
   test("key leaves another key's answers where they were (fault 50)", async () => {
     const gold = ends(await engineOf(20));
-    const dir = mkdtempSync(join(tmpdir(), "tierline-keys-"));
-    writeFileSync(join(dir, "keys"), "arena:arena-key-0123456789\nlobby:lobby-key-0123456789\n");
-    const auth = `[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(join(dir, "keys"))}\n`;
+    const auth = ends(keysFile("arena:arena-key-0123456789", "lobby:lobby-key-0123456789")).toml;
     const router = ends(await startTierline({ config: auth + engineToml("gold", gold.url, limits) }));
     const key = (name: string) => ({ authorization: `Bearer ${name}-key-0123456789` });
     const figure = await nineBeside([router.url], key("lobby"), () => key("arena"));

@@ -173,17 +173,9 @@ describe("a repeated question", () => {
   test("stays answered over a reload that changes a limit", async () => {
     const { gold, router } = await stage();
     expect(await inTurn(router.url, [question])).toEqual(["miss"]);
-    router.writeConfig(`${engineToml("gold", gold.url)}[cache.result]\nmax_entries = 7\n`);
-    router.signal("SIGHUP");
-    await router.logged(({ msg }) => msg === "reloaded");
+    await router.reload(`${engineToml("gold", gold.url)}[cache.result]\nmax_entries = 7\n`);
     expect(await inTurn(router.url, [question])).toEqual(["hit"]);
-    router.writeConfig(`${engineToml("gold", gold.url)}[cache.result]\nenabled = false\n`);
-    const reloads = router.log.filter(({ msg }) => msg === "reloaded").length;
-    router.signal("SIGHUP");
-    await until(
-      "the second reload",
-      () => router.log.filter(({ msg }) => msg === "reloaded").length > reloads,
-    );
+    await router.reload(`${engineToml("gold", gold.url)}[cache.result]\nenabled = false\n`);
     expect(await inTurn(router.url, [question])).toEqual(["off"]);
   });
 
@@ -192,9 +184,7 @@ describe("a repeated question", () => {
     const large = ends(await startSimulatedEngine({ model: "large", msPerToken: 1 }));
     const named = { ...question, model: "small" };
     expect(await inTurn(router.url, [question], [named])).toEqual(["miss", "miss"]);
-    router.writeConfig(engineToml("gold", large.url) + engineToml("silver", gold.url));
-    router.signal("SIGHUP");
-    await router.logged(({ msg }) => msg === "reloaded");
+    await router.reload(engineToml("gold", large.url) + engineToml("silver", gold.url));
     await until("the other model is known", async () => {
       const { data } = (await (await fetch(`${router.url}/v1/models`)).json()) as { data: { id: string }[] };
       return data.some(({ id }) => id === "large") && data.some(({ id }) => id === "small");

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
+import { keysFile } from "../support/keys-file.ts";
 import { openAiErrorOf, readOpenAiError } from "../support/openai-error.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
@@ -45,10 +46,8 @@ function raw(
 
 describe("keys", () => {
   test("every /v1 path asks for one, health does not, and SIGHUP reads the file again", async () => {
-    const dir = mkdtempSync(join(tmpdir(), "tierline-keys-"));
-    const file = join(dir, "keys");
-    writeFileSync(file, "lobby:sk-one\n");
-    const { router } = await house(`[auth]\nmode = "keys"\nkeys_file = ${JSON.stringify(file)}\n`);
+    const keys = ends(keysFile("lobby:sk-one"));
+    const { router } = await house(keys.toml);
     const status = async (path: string, key?: string): Promise<number> => {
       const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
       const response = await fetch(router.url + path, { headers });
@@ -63,9 +62,8 @@ describe("keys", () => {
     expect(await status("/v1/nothing")).toBe(401);
     expect(await status("/v1/models", "sk-one")).toBe(200);
     expect(await status("/readyz")).toBe(200);
-    writeFileSync(file, "lobby:sk-two\n");
-    router.signal("SIGHUP");
-    await router.logged((line) => line["msg"] === "reloaded");
+    keys.write("lobby:sk-two");
+    await router.reload();
     expect(await status("/v1/models", "sk-one")).toBe(401);
     expect(await status("/v1/models", "sk-two")).toBe(200);
   });

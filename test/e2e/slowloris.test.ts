@@ -1,14 +1,13 @@
 // Thousands of clients that never finish a head or a body: the others do not notice, and each of them is cut.
 
 import { expect, test } from "bun:test";
-import { join } from "node:path";
-import { linesOf } from "../../playground/dev/decoded.ts";
+import { percentile } from "../../bench/rig/statistics.ts";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { longRun } from "../support/failures.ts";
 import { measured } from "../support/measured.ts";
-import type { SlowCrowd } from "../support/slow-clients.ts";
+import { startSlowCrowd } from "../support/slow-clients.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
 const ends = cleanup();
@@ -29,36 +28,10 @@ async function house() {
   return { router, ask };
 }
 
-function startCrowd(url: string) {
-  const child = Bun.spawn(
-    [process.execPath, join(import.meta.dir, "../support/slow-clients.ts"), url, String(crowdSize)],
-    { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
-  );
-  ends({ stop: () => child.kill() });
-  const lines = linesOf(child.stdout)[Symbol.asyncIterator]();
-  const line = async (): Promise<string> => {
-    const next = await lines.next();
-    if (next.done === true) throw new Error("the crowd has died");
-    return next.value;
-  };
-  return {
-    /** How many are there. */
-    joined: async (): Promise<number> => JSON.parse(await line()).in,
-    async leave(): Promise<SlowCrowd> {
-      child.stdin.write("\n");
-      await child.stdin.end();
-      return JSON.parse(await line());
-    },
-  };
-}
-
-const quantile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-
 test(`${crowdSize} clients that never finish a head or a body cost nobody else time, and are cut within 30 s (fault 31)`, async () => {
   const [attacked, calm] = [await house(), await house()];
   const before = await attacked.router.metric("process_resident_memory_bytes");
-  const crowd = startCrowd(attacked.router.url);
+  const crowd = ends(startSlowCrowd({ url: attacked.router.url, count: crowdSize }));
   expect(await crowd.joined()).toBeGreaterThan(0.95 * crowdSize);
 
   // The same callers ask both in turns, so that whatever else goes on here goes on for both.
@@ -75,12 +48,8 @@ test(`${crowdSize} clients that never finish a head or a body cost nobody else t
         }
       }),
     );
-    const p99 = (of: number[]): number =>
-      quantile(
-        of.sort((a, b) => a - b),
-        0.99,
-      );
-    return { calm: p99(times.calm), attacked: p99(times.attacked), asked: times.attacked.length };
+    const [calmMs, attackedMs] = [percentile(times.calm, 0.99), percentile(times.attacked, 0.99)];
+    return { calm: calmMs, attacked: attackedMs, asked: times.attacked.length };
   };
   const holds = (found: { calm: number; attacked: number }): boolean =>
     found.attacked <= 1.1 * found.calm + 5;

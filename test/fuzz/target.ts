@@ -3,7 +3,7 @@
 import type { Dice } from "./dice.ts";
 
 export interface Target {
-  /** Its inputs are kept in `corpus/<name>/`. */
+  /** Its inputs are kept in `corpus/<name>.jsonl`. */
   readonly name: string;
   /** An input by the grammar of what is read, mostly right. */
   generate(dice: Dice): Uint8Array;

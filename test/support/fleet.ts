@@ -5,11 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { linesOf } from "../../playground/dev/decoded.ts";
 import { freePorts } from "../../playground/dev/ports.ts";
 import type { Fault } from "../../playground/simulated/faults.ts";
 import { messages, until } from "./chat.ts";
 import type { CallerAnswer, CallerAsk } from "./fleet-caller.ts";
+import { startHelper } from "./helper-process.ts";
 import type { CompanionAsk, CompanionReady, Slowness } from "./host-companion.ts";
 import type { Net, Place } from "./netns.ts";
 import { createNet, ports } from "./netns.ts";
@@ -401,14 +401,7 @@ gossip = "${listens}:${at.ports.gossip}"`,
     move() {
       at.ports = loopbackPorts();
     },
-    async reload(more) {
-      const { log } = router();
-      const reloads = (): number => log.filter(({ msg }) => msg === "reloaded").length;
-      const before = reloads();
-      router().writeConfig(config(more));
-      router().signal("SIGHUP");
-      await until("it has reloaded", () => reloads() > before);
-    },
+    reload: (more) => router().reload(config(more)),
     isRunning: () => running,
     slow: companion.slow,
     story: () =>
@@ -458,8 +451,8 @@ interface Companion {
 }
 
 async function startCompanion({ behind }: Spot, ask: CompanionAsk): Promise<Companion> {
-  const { child, lines } = startHelper("host-companion.ts", behind, ask);
-  const ready: CompanionReady = JSON.parse((await lines.next()).value ?? "{}");
+  const { child, line } = startHelper("host-companion.ts", ask, behind);
+  const ready: CompanionReady = JSON.parse(await line());
   return {
     ready,
     async slow(slowness) {
@@ -471,8 +464,8 @@ async function startCompanion({ behind }: Spot, ask: CompanionAsk): Promise<Comp
 }
 
 async function startLoad(behind: readonly string[], ask: CallerAsk): Promise<Load> {
-  const { child, lines } = startHelper("fleet-caller.ts", behind, ask);
-  if ((await lines.next()).value === undefined) throw new Error("the callers could not start");
+  const { child, lines, line } = startHelper("fleet-caller.ts", ask, behind);
+  await line();
   const answers: CallerAnswer[] = [];
   const reading = (async () => {
     for (let line = await lines.next(); line.value !== undefined; line = await lines.next())
@@ -486,16 +479,4 @@ async function startLoad(behind: readonly string[], ask: CallerAsk): Promise<Loa
       return answers;
     },
   };
-}
-
-/** A process of this folder that gets its task as an argument, talks in lines and ends when its stdin does. */
-function startHelper(file: string, behind: readonly string[], ask: unknown) {
-  const child = Bun.spawn([...behind, process.execPath, join(import.meta.dir, file), JSON.stringify(ask)], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-    // Bun lets 256 requests be under way, and a fleet that stands still for seconds collects more.
-    env: { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "8192" },
-  });
-  return { child, lines: linesOf(child.stdout) };
 }

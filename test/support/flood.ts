@@ -2,6 +2,7 @@
 // by status, when stdin ends.
 
 import { messages } from "./chat.ts";
+import { startHelper } from "./helper-process.ts";
 
 export interface Flood {
   /** Asked in turn. */
@@ -43,20 +44,12 @@ async function pour({ urls, atOnce, headers, model, tokens }: Flood): Promise<vo
 export async function startFlood(
   flood: Flood,
 ): Promise<{ end(): Promise<Readonly<Record<string, number>>>; stop(): void }> {
-  const child = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(flood)], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const reader = child.stdout.getReader();
-  const decoder = new TextDecoder();
-  let text = decoder.decode((await reader.read()).value, { stream: true });
+  const { child, line } = startHelper("flood.ts", flood);
+  await line();
   return {
     async end() {
       await child.stdin.end();
-      for (let part = await reader.read(); !part.done; part = await reader.read())
-        text += decoder.decode(part.value, { stream: true });
-      return JSON.parse(text.trim().split("\n").at(-1) ?? "{}");
+      return JSON.parse(await line());
     },
     stop: () => child.kill(),
   };

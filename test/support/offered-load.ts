@@ -1,5 +1,6 @@
 // Requests at a steady rate, whatever becomes of them, and how each ended: what overload is measured with.
 
+import { percentile } from "../../bench/rig/statistics.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { createWireClient } from "../../src/wire/client.ts";
 import { messages } from "./chat.ts";
@@ -64,12 +65,12 @@ export function openDoor(url: string): Door {
 }
 
 /** So many a second for so long; resolves when the last has ended. */
-export async function offer(
+export async function offer<T>(
   perSecond: number,
   seconds: number,
-  one: (turn: number) => Promise<Ended>,
-): Promise<Ended[]> {
-  const asked: Promise<Ended>[] = [];
+  one: (turn: number) => Promise<T>,
+): Promise<T[]> {
+  const asked: Promise<T>[] = [];
   const began = performance.now();
   for (let turn = 0; turn < perSecond * seconds; turn += 1) {
     const due = began + (turn * 1000) / perSecond;
@@ -97,10 +98,11 @@ export async function keepBusy(
 export const isOk = ({ status }: Ended): boolean => status === 200;
 
 /** Of the times that they took. */
-export function quantileMs(of: readonly Ended[], q: number): number {
-  const times = of.map(({ tookMs }) => tookMs).sort((a, b) => a - b);
-  return times[Math.min(times.length - 1, Math.floor(q * times.length))] ?? Number.NaN;
-}
+export const quantileMs = (of: readonly Ended[], q: number): number =>
+  percentile(
+    of.map(({ tookMs }) => tookMs),
+    q,
+  );
 
 export function statusesOf(of: readonly Ended[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};

@@ -1,51 +1,32 @@
-// Callers with sockets of their own, who send what they like, read what they like and leave when they like.
+// Callers with sockets of their own, who send what they like, read or not, and leave when they like.
 
 export interface RawCaller {
-  /** What has come so far, up to its first 64 kB. */
-  text(): string;
-  readonly bytes: number;
   readonly closed: boolean;
-  /** From now on nothing is read. */
-  stopReading(): void;
   /** RST. */
   leave(): void;
 }
 
-const keptBytes = 64 * 1024;
-
 /** Rejects where nobody takes the connection. `bytes` go out at once. */
-export async function callRaw(
-  url: string,
-  bytes: string | Uint8Array = "",
-  reads = true,
-): Promise<RawCaller> {
+export async function callRaw(url: string, bytes = "", reads = true): Promise<RawCaller> {
   const { hostname, port } = new URL(url);
-  const caller = { text: "", bytes: 0, closed: false };
+  let closed = false;
   const socket = await Bun.connect({
     hostname,
     port: Number(port),
     socket: {
-      data(_, came) {
-        caller.bytes += came.length;
-        if (caller.text.length < keptBytes) caller.text += came.toString("latin1");
-      },
+      data() {},
       close() {
-        caller.closed = true;
+        closed = true;
       },
       error() {},
     },
   });
   if (!reads) socket.pause();
-  if (bytes.length > 0) socket.write(bytes);
+  if (bytes !== "") socket.write(bytes);
   return {
-    text: () => caller.text,
-    get bytes() {
-      return caller.bytes;
-    },
     get closed() {
-      return caller.closed;
+      return closed;
     },
-    stopReading: () => socket.pause(),
     leave: () => socket.terminate(),
   };
 }

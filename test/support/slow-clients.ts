@@ -1,9 +1,13 @@
-// A crowd of clients that never finish what they say, half of them in a head and half in a body, as a process of its own:
-// `bun slow-clients.ts URL COUNT`. Who is cut comes again, until a line comes on stdin. A JSON line on stdout when all are
-// in, and one at the end, when the last has been cut.
+// Run as a process: a crowd of clients that never finish what they say, half of them in a head and half in a body. Who is
+// cut comes again, until stdin ends. Prints how many are in when all are, and what became of them when the last has been
+// cut.
 
-const [url = "", count = "0"] = process.argv.slice(2);
-const { hostname, port } = new URL(url);
+import { startHelper } from "./helper-process.ts";
+
+interface CrowdAsk {
+  readonly url: string;
+  readonly count: number;
+}
 
 /** A crowd that comes in one moment is another test. */
 const joinEachMs = 1;
@@ -33,21 +37,24 @@ let open = 0;
 const sums = { opened: 0, cut: 0, longestMs: 0, wrong: 0 };
 const told: Record<string, number> = {};
 
-if (import.meta.main) {
-  for (let each = 0; each < Number(count); each += 1) {
-    await join(each % 2 === 0);
+if (import.meta.main) await crowd(JSON.parse(process.argv[2] ?? ""));
+
+async function crowd({ url, count }: CrowdAsk): Promise<void> {
+  for (let each = 0; each < count; each += 1) {
+    await join(url, each % 2 === 0);
     if (each % 5 === 4) await Bun.sleep(5 * joinEachMs);
   }
-  console.log(JSON.stringify({ in: open }));
-  for await (const _ of Bun.stdin.stream()) break;
+  console.log(open);
+  for await (const _ of console);
   coming = false;
   while (open > 0) await Bun.sleep(20);
-  const crowd: SlowCrowd = { ...sums, told };
-  console.log(JSON.stringify(crowd));
+  const became: SlowCrowd = { ...sums, told };
+  console.log(JSON.stringify(became));
   process.exit(0);
 }
 
-async function join(inBody: boolean): Promise<void> {
+async function join(url: string, inBody: boolean): Promise<void> {
+  const { hostname, port } = new URL(url);
   const head = inBody
     ? 'POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 5000\r\n\r\n{"model":"gold","x":"'
     : "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-slow: ";
@@ -75,7 +82,7 @@ async function join(inBody: boolean): Promise<void> {
           const status = /^HTTP\/1\.1 (\d+)/.exec(slow.said)?.[1];
           if (status !== undefined) told[status] = (told[status] ?? 0) + 1;
           if (status?.startsWith("2")) sums.wrong += 1;
-          if (coming) void join(inBody);
+          if (coming) void join(url, inBody);
         },
         error() {},
       },
@@ -83,4 +90,17 @@ async function join(inBody: boolean): Promise<void> {
   } catch {
     sums.wrong += 1;
   }
+}
+
+export function startSlowCrowd(ask: CrowdAsk) {
+  const { child, line } = startHelper("slow-clients.ts", ask);
+  return {
+    /** How many are there. */
+    joined: async (): Promise<number> => Number(await line()),
+    async leave(): Promise<SlowCrowd> {
+      await child.stdin.end();
+      return JSON.parse(await line());
+    },
+    stop: () => child.kill(),
+  };
 }

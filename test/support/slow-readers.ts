@@ -2,6 +2,7 @@
 // whose buffers are small: run inside a namespace by test/e2e/slow-readers.test.ts, tells what it saw as one line of JSON.
 
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
+import { askOn } from "./ask-on.ts";
 import { until } from "./chat.ts";
 import { startEndlessEngine } from "./endless-engine.ts";
 import type { RawCaller } from "./raw-callers.ts";
@@ -43,31 +44,10 @@ const config =
   "[sla.realtime]\ntotal_ms = 120000\nfirst_byte_ms = 60000\n";
 const router = await startTierline({ config });
 
-/** One after the other, for as long as `goesOn`. */
-async function ask(goesOn: () => boolean): Promise<{ readonly ms: number[]; readonly failed: number }> {
-  const body = JSON.stringify({
-    model: "silver",
-    messages: [{ role: "user", content: "Well?" }],
-    max_tokens: 4,
-  });
-  const ms: number[] = [];
-  let failed = 0;
-  while (goesOn()) {
-    const began = performance.now();
-    const response = await fetch(`${router.url}/v1/chat/completions`, { method: "POST", body });
-    await response.text();
-    if (response.status !== 200) failed += 1;
-    ms.push(performance.now() - began);
-    await Bun.sleep(5);
-  }
-  return { ms, failed };
-}
-
-const p99 = (ms: number[]): number => ms.sort((a, b) => a - b)[Math.floor(ms.length * 0.99)] ?? Number.NaN;
 const resident = (): Promise<number> => router.metric("process_resident_memory_bytes");
 
 const end = performance.now() + 2000;
-const before = await ask(() => performance.now() < end);
+const before = await askOn(router.url, () => performance.now() < end);
 const bytesBefore = await resident();
 const request = chatRequest({
   model: "gold",
@@ -88,7 +68,7 @@ const wentAt = performance.now();
 const samples: number[] = [];
 let cutAt = 0;
 const meanwhile = await Promise.all([
-  ask(() => {
+  askOn(router.url, () => {
     if (cutAt === 0 && busy() === 0) cutAt = performance.now();
     return cutAt === 0 && performance.now() - wentAt < 40_000;
   }),
@@ -109,8 +89,8 @@ const told: SlowReaders = {
   cut: callers.filter(({ closed }) => closed).length,
   inflight: await router.metric("tierline_inflight"),
   timedOut: await router.metric("tierline_requests_total", { outcome: "request_timeout" }),
-  p99BeforeMs: p99(before.ms),
-  p99MeanwhileMs: p99(meanwhile.ms),
+  p99BeforeMs: before.p99Ms,
+  p99MeanwhileMs: meanwhile.p99Ms,
   failed: before.failed + meanwhile.failed,
 };
 console.log(JSON.stringify(told));

@@ -1,6 +1,7 @@
 // Callers who ask at a steady pace, whatever becomes of what they asked before.
 
 import { chat, messages } from "./chat.ts";
+import { offer } from "./offered-load.ts";
 
 export interface SteadyAnswer {
   /** 0: there was none. */
@@ -18,11 +19,11 @@ export interface SteadyLoad {
   readonly headers?: Record<string, string>;
 }
 
-export async function steadyLoad(
+export function steadyLoad(
   url: string,
   { perSecond, seconds, body = {}, headers = {} }: SteadyLoad,
 ): Promise<readonly SteadyAnswer[]> {
-  const ask = async (): Promise<SteadyAnswer> => {
+  return offer(perSecond, seconds, async () => {
     const askedAt = performance.now();
     const end = (status: number, from?: Headers): SteadyAnswer => ({
       status,
@@ -38,15 +39,7 @@ export async function steadyLoad(
     } catch {
       return end(0);
     }
-  };
-  const asked: Promise<SteadyAnswer>[] = [];
-  const began = performance.now();
-  for (let sent = 0; sent < perSecond * seconds; sent += 1) {
-    const due = began + (sent * 1000) / perSecond;
-    if (due > performance.now()) await Bun.sleep(due - performance.now());
-    asked.push(ask());
-  }
-  return Promise.all(asked);
+  });
 }
 
 /** One line for each status that is not 200, with how often. */

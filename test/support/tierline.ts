@@ -22,6 +22,8 @@ export interface Tierline {
   /** One figure of /metrics: the sum over all series whose labels contain all of `labels`. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
   writeConfig(config: string): void;
+  /** SIGHUP, with another configuration where one is given; resolves when it is in force. */
+  reload(config?: string): Promise<void>;
   signal(name: NodeJS.Signals): void;
   readonly exited: Promise<number>;
   stop(): Promise<number>;
@@ -145,6 +147,12 @@ export async function startTierline({
       return sum;
     },
     writeConfig,
+    async reload(text) {
+      const before = log.length;
+      if (text !== undefined) writeConfig(text);
+      child.kill("SIGHUP");
+      await logged((line) => line["msg"] === "reloaded" && log.indexOf(line) >= before);
+    },
     signal: (name) => child.kill(name),
     exited,
     async stop() {

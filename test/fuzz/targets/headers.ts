@@ -78,7 +78,7 @@ export const headers: Target = {
   name: "headers",
   generate,
   words: [...names, ...values, "\n", ": ", "\r", "%0d%0a", "\0"],
-  check(input, dice) {
+  check(input) {
     const pairs = latin1Of(input)
       .split("\n")
       .map((row): [string, string] => [
@@ -139,7 +139,6 @@ export const headers: Target = {
       Math.min(6, onward.length),
       Math.min(6, Object.keys(relayed).length),
       ...known,
-      dice.int(1),
     ].join();
   },
 };
