@@ -153,7 +153,11 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
       answers.set(hash, { at: now, here: true });
       forgetOld(now);
     },
-    triesLeft: (hash, now) => ((held.get(hash) ?? now) > now ? 0 : triesLeftHere(hash, now)),
+    triesLeft(hash, now) {
+      // Where nothing dies any more nobody else would, and every body would be hashed for ever.
+      forgetOld(now);
+      return (held.get(hash) ?? now) > now ? 0 : triesLeftHere(hash, now);
+    },
     stopped(now) {
       let count = 0;
       for (const suspect of suspects.values()) if (isStopped(suspect, now)) count += 1;

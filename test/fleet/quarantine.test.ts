@@ -30,6 +30,18 @@ describe("a request that engines died of", () => {
     expect(quarantine.triesLeft(innocent, over)).toBe(3);
   });
 
+  test("is forgotten an hour later though nobody has died since, and nothing is hashed any more", () => {
+    const quarantine = createQuarantine();
+    dies(quarantine, "g-1/vllm", 0);
+    expect(quarantine.triesLeft(innocent, quarantineRule.rememberedMs - 1)).toBe(3);
+    expect(quarantine.idle).toBe(false);
+    expect(quarantine.triesLeft(poison, quarantineRule.rememberedMs)).toBe(3);
+    expect(quarantine.idle).toBe(true);
+    quarantine.broke(innocent, "g-1/vllm", true, quarantineRule.rememberedMs);
+    const then = quarantineRule.rememberedMs + quarantineRule.provenMs;
+    expect([quarantine.triesLeft(innocent, then), quarantine.idle]).toEqual([3, true]);
+  });
+
   test("is cleared by one answer, so that who merely died with an engine is never stopped", () => {
     const quarantine = createQuarantine();
     for (let time = 0; time < 10; time += 1) {
