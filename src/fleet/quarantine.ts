@@ -131,7 +131,10 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
       // The same request twice at one engine that dies is one death.
       unproven = unproven.filter((each) => each.hash !== hash || each.endpoint !== endpoint);
       unproven.push({ hash, endpoint, presumed, at: now });
-      if (unproven.length > quarantineRule.unprovenMost) unproven.shift();
+      if (unproven.length <= quarantineRule.unprovenMost) return;
+      // Whoever can provoke errors must not push out of sight what he kills engines with.
+      const doubtful = unproven.findIndex((each) => !each.presumed);
+      unproven.splice(Math.max(0, doubtful), 1);
     },
     gone(where, now) {
       if (unproven.length === 0) return;
