@@ -14,6 +14,8 @@ export interface Breakdowns {
   ended(request: InferenceRequest, endpoint: EndpointState, end: CallEnd): void;
   /** Too many engines have died of it, or seem to. */
   isStopped(request: InferenceRequest): boolean;
+  /** Whether two engines may have it at once. */
+  mayDouble(request: InferenceRequest): boolean;
   /** Before its caller hears that it has failed: until other doors know of it, if there are any, and there is time. */
   spread(request: InferenceRequest, doors: number, callerLeft: Leaving): Promise<void> | undefined;
 }
@@ -22,8 +24,9 @@ export interface Breakdowns {
 const marginMs = 100;
 
 export function createBreakdowns(quarantine: Quarantine, clock: Clock): Breakdowns {
-  const isStopped = (request: InferenceRequest): boolean =>
-    !quarantine.idle && !isAnothers(request) && quarantine.triesLeft(hashOf(request), clock.now()) === 0;
+  const hasTries = (request: InferenceRequest, tries: number): boolean =>
+    quarantine.idle || isAnothers(request) || quarantine.triesLeft(hashOf(request), clock.now()) >= tries;
+  const isStopped = (request: InferenceRequest): boolean => !hasTries(request, 1);
   const timeFor = ({ deadline }: InferenceRequest): number =>
     Math.min(quarantineRule.spreadMs, deadline - clock.now() - marginMs);
 
@@ -40,6 +43,7 @@ export function createBreakdowns(quarantine: Quarantine, clock: Clock): Breakdow
       if (absent === true) quarantine.gone(name, now);
     },
     isStopped,
+    mayDouble: (request) => hasTries(request, 2),
     spread(request, doors, callerLeft) {
       const ms = timeFor(request);
       return doors > 0 && ms > 0 && isStopped(request) ? pause(clock, ms, callerLeft) : undefined;

@@ -13,7 +13,7 @@ import type { Outcome } from "../fleet/outcome.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import type { Quarantine } from "../fleet/quarantine.ts";
 import { admissionRule, holdsIn, retryAfterMs } from "../routing/admission.ts";
-import { modelAt } from "../routing/candidates.ts";
+import { modelAt, whyNot } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
 import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
@@ -140,9 +140,14 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
-        if (!move.allowed(endpoint, now)) return undefined;
+        if (!move.mayLeave(endpoint, now)) return undefined;
         const { promise, resolve } = Promise.withResolvers<void>();
-        move.landed = resolve;
+        // Both calls of a request may be left in one moment, and somebody waits for each.
+        const { landed } = move;
+        move.landed = () => {
+          landed();
+          resolve();
+        };
         call.stop("silent");
         return promise;
       },
@@ -178,9 +183,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
-        // Its slots may have become fewer meanwhile.
-        else if (endpoint.peer !== undefined || endpoint.inflight < endpoint.spec.slots)
-          rooms.slotFreed(endpoint);
+        else if (endpoint.peer !== undefined) rooms.slotFreed(endpoint);
+        // Its slots may have become fewer meanwhile. Where more than this one is free, whom others kept from it may go.
+        else rooms.slotFreed(endpoint, Math.min(2, endpoint.spec.slots - endpoint.inflight));
       },
     });
     callerLeft.addEventListener("abort", leave);
@@ -226,8 +231,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     let isDoubled = false;
 
     const move: Move = {
-      allowed({ spec }, at) {
-        if (isDoubled) return true;
+      mayLeave({ spec }, at) {
+        if (isDoubled) {
+          // The other is all that it has from now on.
+          isDoubled = false;
+          return true;
+        }
         if (tried.length + 1 >= dispatchRule.attemptsMost || (leftFree && !budget.covers(at))) return false;
         const left: Tried = { endpoint: spec.name, outcome: "silent" };
         return route(request, fleet, [...tried, left], at, random).do !== "shed";
@@ -241,11 +250,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     const beginHedge = (first: Contender): Contender | undefined => {
       const now = clock.now();
       if (journey.hedge !== undefined || callerLeft.aborted) return undefined;
-      if (tried.length + 2 > dispatchRule.attemptsMost || breakdowns.isStopped(request)) return undefined;
+      if (tried.length + 2 > dispatchRule.attemptsMost || !breakdowns.mayDouble(request)) return undefined;
       const slow: Tried = { endpoint: first.endpoint.spec.name, outcome: "cancelled" };
       const decision = route(besideOf(request, first.endpoint), fleet, [...tried, slow], now, random);
       const endpoint = decision.do === "try" ? fleet.named(decision.endpoint.spec.name) : undefined;
-      if (endpoint === undefined || !budget.spendOnHedge(now)) return undefined;
+      if (endpoint === undefined || isOverShare(endpoint, request, now)) return undefined;
+      if (!budget.spendOnHedge(now)) return undefined;
       isDoubled = true;
       journey.hedge = "lost";
       return attempt(request, endpoint, "hedge", callerLeft, move);
@@ -323,7 +333,11 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           wokenBy = undefined;
           const { maxWaitMs } = decision;
           const holds = holdsIn(chosen.spec.tier, request);
-          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds);
+          const suits = (neighbour: EndpointState): boolean => {
+            const exclusion = whyNot(neighbour, request, tried, clock.now());
+            return exclusion === undefined || exclusion === "joining" || exclusion === "suspect";
+          };
+          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds, suits);
           move.landed();
           const wake = await waiting;
           journey.queuedMs += clock.now() - now;
@@ -392,6 +406,12 @@ export function createDispatch(parts: DispatchParts): Dispatch {
   };
 }
 
+/** A hedge yields to all, and is somebody's nevertheless. */
+function isOverShare(endpoint: EndpointState, request: RoutingRequest, now: Instant): boolean {
+  const { flow, spilled = false } = holdsIn(endpoint.spec.tier, request);
+  return flow !== undefined && endpoint.overShare(flow, spilled, now);
+}
+
 /** Whoever holds all of an endpoint must learn that others want some of it, be there no room to wait in. */
 export function noteMissed(request: RoutingRequest, fleet: Fleet, now: Instant): void {
   for (const { tier } of request.ladder) {
@@ -403,8 +423,8 @@ export function noteMissed(request: RoutingRequest, fleet: Fleet, now: Instant):
 
 /** What a request on its way to another endpoint shares with whoever sends it there. */
 interface Move {
-  /** Whether it may leave that endpoint: it has a place elsewhere, or may take one and pay for it. */
-  allowed(endpoint: EndpointState, now: Instant): boolean;
+  /** Whether it leaves that endpoint: it has a place elsewhere, or may take one and pay for it. */
+  mayLeave(endpoint: EndpointState, now: Instant): boolean;
   /** Called when the request has its next place, or none. */
   landed: () => void;
 }

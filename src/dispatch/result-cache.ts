@@ -62,14 +62,15 @@ export function createResultCache({
 
   /** One question for all who wait. */
   const askForAll = async (key: string, request: InferenceRequest, abandoned: Leaving): Promise<Shared> => {
+    const { deadline, session } = request;
     const done = await dispatch(request, abandoned);
     // All have left while it began: nobody will read it.
     if (abandoned.aborted && isRelayed(done)) {
       done.body.cancel("caller");
-      return { done: { kind: "gone", journey: done.journey }, deadline: request.deadline, isTaken: false };
+      return { done: { kind: "gone", journey: done.journey }, deadline, session, isTaken: false };
     }
     keep(key, request, done);
-    return { done, deadline: request.deadline, isTaken: false };
+    return { done, deadline, session, isTaken: false };
   };
 
   const askTogether = async (
@@ -108,6 +109,8 @@ export function createResultCache({
       const { done } = value;
       // It ended for want of the first caller's time, and there is more.
       if (endedByTime(done) && request.deadline > value.deadline && !callerLeft.aborted) continue;
+      // It was one too many of its session's, and this is another's.
+      if (isOverShare(done) && request.session !== value.session && !callerLeft.aborted) continue;
       if (isRelayed(done)) {
         // One can read it, and who asked for it has left or comes first.
         if (value.isTaken) return askAlone(key, request, callerLeft);
@@ -178,8 +181,9 @@ export function createResultCache({
 /** What became of a question that several asked. */
 interface Shared {
   readonly done: Dispatched;
-  /** Of the request that was sent. */
+  /** Of the request that was sent, as is the session. */
   readonly deadline: number;
+  readonly session: string | undefined;
   /** An answer that is relayed has one reader. */
   isTaken: boolean;
 }
@@ -190,6 +194,9 @@ const isRelayed = (
   done: Dispatched,
 ): done is Answer & { readonly body: Exclude<Answer["body"], Uint8Array> } =>
   done.kind === "answer" && !(done.body instanceof Uint8Array);
+
+const isOverShare = (done: Dispatched): boolean =>
+  done.kind === "refusal" && done.journey.because === "over-share";
 
 /** `too-late` is said of the time that one request has. */
 const endedByTime = (done: Dispatched): boolean =>

@@ -12,7 +12,7 @@ export type Wake = "woken" | "expired" | "left" | "displaced";
 export interface WaitingRooms {
   /**
    * The caller has checked that the room has a place, or somebody in it to make one. `signal` is the caller's leaving,
-   * `holds` the terms on which it wants a slot.
+   * `holds` the terms on which it wants a slot, `suits` whether a free slot of a neighbour would be of use to it.
    */
   wait(
     endpoint: EndpointState,
@@ -20,6 +20,7 @@ export interface WaitingRooms {
     maxWaitMs: number,
     signal: Leaving,
     holds?: Holds,
+    suits?: (neighbour: EndpointState) => boolean,
   ): Promise<Wake>;
   /**
    * Slots of this endpoint are free, one unless said: of its waiters, or else of those of its tier, go first who hold
@@ -35,6 +36,7 @@ interface Waiter {
   readonly endpoint: EndpointState;
   readonly deadline: Instant;
   readonly holds: Holds;
+  suits(neighbour: EndpointState): boolean;
   leave(wake: Wake): void;
 }
 
@@ -89,6 +91,8 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       if (!isOwn && waiter.endpoint.spec.tier !== tier) continue;
       const turn = turnOf(waiter, endpoint, now);
       if (turn === undefined) continue;
+      // Woken in vain, it would be woken again and again, and nobody else.
+      if (!isOwn && !waiter.suits(endpoint)) continue;
       const wholeTurn = isOwn ? turn : turns.neighbour + turn;
       if (wholeTurn === 0) return waiter;
       if (wholeTurn < nextTurn) {
@@ -100,7 +104,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
   };
 
   return {
-    wait(endpoint, deadline, maxWaitMs, signal, holds = nothing) {
+    wait(endpoint, deadline, maxWaitMs, signal, holds = nothing, suits = () => true) {
       if (signal.aborted) return Promise.resolve("left");
       if (endpoint.waiting >= endpoint.spec.queueLimit) makePlace(endpoint, holds);
       return new Promise((resolve) => {
@@ -113,7 +117,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
           signal.removeEventListener("abort", onAbort);
           resolve(wake);
         };
-        const waiter: Waiter = { endpoint, deadline, holds, leave };
+        const waiter: Waiter = { endpoint, deadline, holds, suits, leave };
         const onAbort = (): void => leave("left");
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);

@@ -12,6 +12,7 @@ import type { HedgeDelay } from "./hedge-delay.ts";
 import { createHedgeDelay } from "./hedge-delay.ts";
 import { createLatency } from "./latency.ts";
 import type { EngineState, Load } from "./load.ts";
+import { asCount } from "./load.ts";
 import type { Outcome } from "./outcome.ts";
 import { outcomeRow } from "./outcome.ts";
 import type { PeerEndpoint, PeerView } from "./peer.ts";
@@ -166,6 +167,11 @@ export function createEndpointState(
     } else if (cut || kind === "ok") delay.answered(firstByteMs, now);
   };
 
+  /** A peer's router knows better. */
+  const setSlots = (): void => {
+    if (behind === undefined && limit.slots !== spec.slots) spec = { ...spec, slots: limit.slots };
+  };
+
   const usedByOthers = (now: Instant): number => behind?.load.usedByOthers(spec.slots, now) ?? 0;
 
   const peer: PeerView | undefined = behind && {
@@ -250,9 +256,9 @@ export function createEndpointState(
       const firstByteMs = latency.recentFirstByteMs(now);
       return {
         at: Math.round(now),
-        inflight: Math.max(inflight, running),
-        waiting: Math.max(waiting, queued),
-        kvPercent: kvUsage === undefined ? undefined : Math.round(kvUsage * 100),
+        inflight: asCount(Math.max(inflight, running)),
+        waiting: asCount(Math.max(waiting, queued)),
+        kvPercent: kvUsage === undefined ? undefined : Math.round(Math.min(1, Math.max(0, kvUsage)) * 100),
         firstByteMs: firstByteMs === undefined ? undefined : Math.round(firstByteMs),
       };
     },
@@ -283,7 +289,10 @@ export function createEndpointState(
     begin(model: string, stream: boolean, pick: number, now: Instant, holds: Holds = {}): void {
       inflight += 1;
       calls += 1;
-      if (inflight >= spec.slots) limit.reached();
+      if (inflight >= spec.slots) {
+        limit.reached(now);
+        setSlots();
+      }
       flows.begun(holds, now);
       if (holds.shares === true) sharing += 1;
       if (stream) inflightStreams += 1;
@@ -384,7 +393,7 @@ export function createEndpointState(
       gaugesAt = now;
       const before = spec.slots;
       limit.said(next.running, next.waiting, inflight, now);
-      if (limit.slots !== before) spec = { ...spec, slots: limit.slots };
+      setSlots();
       return limit.slots > before;
     },
     /** The recovery question was answered: the next call to each model may be the test call. */

@@ -45,6 +45,9 @@ export function loadOf(
 /** No figure of an honest host is larger. */
 const countMost = 1_000_000;
 
+/** As an engine's own figure may travel: one that cannot be read would cost the whole engine. */
+export const asCount = (figure: number): number => Math.min(countMost, Math.ceil(figure));
+
 export const isTime = (value: unknown): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 export const isCount = (value: unknown): value is number => isTime(value) && value <= countMost;

@@ -131,7 +131,10 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
       // The same request twice at one engine that dies is one death.
       unproven = unproven.filter((each) => each.hash !== hash || each.endpoint !== endpoint);
       unproven.push({ hash, endpoint, presumed, at: now });
-      if (unproven.length > quarantineRule.unprovenMost) unproven.shift();
+      if (unproven.length <= quarantineRule.unprovenMost) return;
+      // Whoever can provoke errors must not push out of sight what he kills engines with.
+      const doubtful = unproven.findIndex((each) => !each.presumed);
+      unproven.splice(Math.max(0, doubtful), 1);
     },
     gone(where, now) {
       if (unproven.length === 0) return;
@@ -153,7 +156,11 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
       answers.set(hash, { at: now, here: true });
       forgetOld(now);
     },
-    triesLeft: (hash, now) => ((held.get(hash) ?? now) > now ? 0 : triesLeftHere(hash, now)),
+    triesLeft(hash, now) {
+      // Where nothing dies any more nobody else would, and every body would be hashed for ever.
+      forgetOld(now);
+      return (held.get(hash) ?? now) > now ? 0 : triesLeftHere(hash, now);
+    },
     stopped(now) {
       let count = 0;
       for (const suspect of suspects.values()) if (isStopped(suspect, now)) count += 1;

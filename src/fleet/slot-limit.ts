@@ -13,12 +13,14 @@ export const slotLimitRule = {
   seenInARow: 2,
   /** Of the slots, at least one: what is added where all of them were taken and the engine had no queue. */
   upShare: 0.1,
+  /** An engine that has said nothing of its queue for so long is one that says nothing. */
+  forgetMs: 30_000,
 } as const;
 
 export interface SlotLimit {
   readonly slots: number;
   /** All slots were taken: without that, that nobody queues says nothing. */
-  reached(): void;
+  reached(now: Instant): void;
   /** The engine's own figures, each time they come, and how many of the requests are ours. */
   said(running: number | undefined, waiting: number | undefined, inflight: number, now: Instant): void;
   reconfigure(most: number): void;
@@ -36,8 +38,9 @@ export function createSlotLimit(configured: number): SlotLimit {
     get slots() {
       return slots;
     },
-    reached() {
+    reached(now) {
       wasReached = true;
+      if (now - saidAt >= slotLimitRule.forgetMs) slots = most;
     },
     said(running, waiting, inflight, now) {
       // Who runs nothing at all is not at work, and says nothing of what it could run.
@@ -56,7 +59,7 @@ export function createSlotLimit(configured: number): SlotLimit {
       // What it runs it can run. Where others use it as well, their requests are not ours to hold back.
       const taken = Math.min(slots, inflight);
       const over = Math.min(waiting, taken - running);
-      if (over > 0) slots = Math.max(1, taken - over);
+      if (over > 0) slots = Math.max(1, Math.floor(taken - over));
     },
     reconfigure(next) {
       // What was learned stays; what was merely configured goes along.

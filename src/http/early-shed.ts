@@ -6,6 +6,7 @@ import { noteMissed } from "../dispatch/dispatch.ts";
 import { refusalOf } from "../dispatch/refusal.ts";
 import { tiers } from "../fleet/endpoint.ts";
 import { sessionHeader } from "../host/forwarded.ts";
+import type { Decision, Shed } from "../routing/decision.ts";
 import type { RoutingRequest } from "../routing/request.ts";
 import { route } from "../routing/route.ts";
 import { slaClasses } from "../routing/sla.ts";
@@ -27,6 +28,12 @@ export interface EarlyShed {
   readonly request: Accounted;
   readonly dispatched: Extract<Dispatched, { kind: "refusal" }>;
 }
+
+/** No header and no body can name it. */
+const nobodysYet = "";
+
+const isForCrowd = (decision: Decision): decision is Shed =>
+  decision.do === "shed" && crowdReasons.has(decision.because);
 
 /** Undefined: what its body says may make a difference, or nobody has been refused of late. */
 export function shedByHeaders(headers: Headers, arrival: Arrival, door: Door): EarlyShed | undefined {
@@ -62,7 +69,11 @@ export function shedByHeaders(headers: Headers, arrival: Arrival, door: Door): E
     laneMs: laneMsFor({ ...asked, sla: sla ?? "async", path, bodyBytes: 0 }, prefersJob(headers, key), door),
   };
   const decision = route(least, fleet, [], receivedAt, random);
-  if (decision.do !== "shed" || !crowdReasons.has(decision.because)) return undefined;
+  if (!isForCrowd(decision)) return undefined;
+  // The body may name a session, and somebody would make room for a player who holds nothing.
+  const isUnnamed = least.session === undefined;
+  if (isUnnamed && !isForCrowd(route({ ...least, session: nobodysYet }, fleet, [], receivedAt, random)))
+    return undefined;
   noteMissed({ ...least, ladder: policy.sla[sla ?? "interactive"].ladder }, fleet, receivedAt);
   const journey: Journey = { tried: [], queuedMs: 0, engineMs: 0, because: decision.because };
   return {

@@ -44,6 +44,21 @@ describe("a session that asks for more than its share", () => {
     expectPeace();
   });
 
+  test("has all the slots again when nobody else has asked for ten seconds, and whoever waits is woken for them", async () => {
+    const { clock, ask, endpointOf } = scene({
+      g: { slots: 4, queueLimit: 80, replies: [json("{}", 1000)] },
+    });
+    ask({ session: "other" });
+    for (let turn = 0; turn < 80; turn += 1) ask({ session: "many", deadline: clock.now() + minute });
+    await clock.advance(5000);
+    expect([endpointOf("g").inflight, endpointOf("g").waiting]).toEqual([2, 68]);
+    await clock.advance(7100);
+    expect(endpointOf("g").inflight).toBe(4);
+    const before = endpointOf("g").calls;
+    await clock.advance(4000);
+    expect(endpointOf("g").calls - before).toBe(16);
+  });
+
   test("is noticed by somebody for whom there is not even a place to wait", async () => {
     const { clock, ask } = scene({ g: { ...slow, queueLimit: 0 } });
     for (let turn = 0; turn < 4; turn += 1) ask({ session: "many" });

@@ -260,6 +260,69 @@ describe("a stream whose first byte is late at an endpoint with a long tail", ()
     expectPeace();
   });
 
+  test("leaves both endpoints where they fall silent in one moment, and either may be left again", async () => {
+    const { clock, ask, evacuation, endpointOf, wireOf, expectPeace, read } = hedgeScene({
+      a: { replies: [hangs] },
+      b: { replies: [hangs, quick] },
+      c: { replies: [hangs, quick] },
+    });
+    const asked = ask();
+    await clock.advance(30);
+    for (const name of ["a", "b"]) evacuation.evacuate(endpointOf(name));
+    await clock.advance(5);
+    expect([asked.done?.journey.tried.length, wireOf("c").requests.length]).toEqual([undefined, 1]);
+    evacuation.evacuate(endpointOf("c"));
+    await clock.advance(5);
+    // The third is its last.
+    expect(told(asked.done)).toBe("pending");
+    asked.leave();
+    await clock.advance(5);
+    const next = ask();
+    await clock.advance(5);
+    expect(wireOf("a").requests.length).toBe(2);
+    evacuation.evacuate(endpointOf("a"));
+    await clock.advance(1);
+    expect(wireOf("a").open()).toBe(0);
+    await clock.advance(50);
+    expect(told(next.done)).toStartWith("answer 200 by b");
+    await read(next);
+    expectPeace();
+  });
+
+  test("has no hedge where its session holds its share already", async () => {
+    const hedgesOf = async (session: string): Promise<number> => {
+      const { clock, ask, endpointOf, hedges } = hedgeScene({
+        a: { replies: [slow] },
+        b: { replies: [quick] },
+      });
+      for (let turn = 0; turn < 2; turn += 1)
+        endpointOf("b").begin("m", true, turn, clock.now(), { flow: { session: "many" } });
+      endpointOf("b").missedBy({ session: "other" }, clock.now());
+      const asked = ask({ session, model: "model-of-a" });
+      endpointOf("b").setModels(["model-of-a"]);
+      await clock.advance(60);
+      expect(asked.failed).toBeUndefined();
+      return hedges.length;
+    };
+    expect([await hedgesOf("many"), await hedgesOf("third")]).toEqual([0, 1]);
+  });
+
+  test("is not asked for twice at once where one more death would be one too many", async () => {
+    const { clock, ask, asks, quarantine, expectPeace } = hedgeScene({
+      a: { replies: [{ failsWith: "reset", afterMs: 50 }] },
+      b: { replies: [{ failsWith: "reset", afterMs: 50 }] },
+    });
+    const one = ask();
+    await clock.advance(1000);
+    expect([told(one.done), asks()]).toEqual(["refusal upstream_failed", [1, 1]]);
+    for (const name of ["a", "b"]) quarantine.gone(name, clock.now());
+    const two = ask();
+    await clock.advance(1000);
+    expect(two.done?.kind).toBe("refusal");
+    expect(asks().reduce((sum, each) => sum + each)).toBe(3);
+    expectPeace();
+  });
+
   test("drops the answer that came in the same moment as the one that was taken", async () => {
     const { clock, ask, read, ends, endpointOf, expectPeace } = hedgeScene({
       a: { replies: [streamed([delayMs + 20, event], [200, "data: [DONE]\n\n"])] },

@@ -72,6 +72,27 @@ function answerOf(done: Dispatched | undefined): Answer {
   return done;
 }
 
+test("whoever joined a question that made room for others, as one too many of its session, asks for himself", async () => {
+  const { clock, ask, endpointOf, expectPeace } = remembering([json(`{${choices}}`, 300)]);
+  const many = Array.from({ length: 8 }, (_, seed) =>
+    ask({ parsed: { ...question, seed }, session: "many", leftMs: 1500 + seed }),
+  );
+  await clock.settle();
+  expect([endpointOf("g").inflight, endpointOf("g").waiting]).toEqual([4, 4]);
+  const last = many.at(-1);
+  const joined = ask({ parsed: { ...question, seed: 7 }, session: "few" });
+  const same = ask({ parsed: { ...question, seed: 7 }, session: "many" });
+  await clock.settle();
+  const other = ask({ parsed: { ...question, seed: 100 }, session: "other" });
+  await clock.advance(1);
+  expect(told(last?.done)).toBe("tier_overloaded over-share");
+  expect(told(same.done)).toBe("tier_overloaded over-share");
+  await clock.advance(1500);
+  expect(told(joined.done)).toBe("miss 200 local-first 1");
+  expect(told(other.done)).toStartWith("miss 200");
+  expectPeace();
+});
+
 describe("an answer that may be kept", () => {
   test("is given again as it was, with its age and who gave it, also when no engine is left", async () => {
     const { clock, ask, asked, fleet, expectPeace } = remembering([good]);

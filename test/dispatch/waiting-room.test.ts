@@ -99,6 +99,20 @@ describe("a waiting room", () => {
     expect(ended).toEqual(["own woken", "neighbour woken"]);
   });
 
+  test("passes over a neighbour's waiter to whom it is of no use", async () => {
+    const { clock, rooms, ended } = scene();
+    const [a, b, c] = [endpoint("a"), endpoint("b"), endpoint("c")];
+    const enter = (who: string, at: EndpointState, leftMs: number, suits: boolean): void =>
+      void rooms
+        .wait(at, clock.now() + leftMs, leftMs, new AbortController().signal, {}, () => suits)
+        .then((wake) => ended.push(`${who} ${wake}`));
+    enter("of another model", a, 100, false);
+    enter("of that model", b, 500, true);
+    rooms.slotFreed(c);
+    await clock.settle();
+    expect(ended).toEqual(["of that model woken"]);
+  });
+
   test("wakes no waiter of another tier", async () => {
     const { clock, rooms, ended, enter } = scene();
     enter("gold", endpoint("a"), 1000);

@@ -39,6 +39,23 @@ const said = (fleet = twoEngines(), facts = host) =>
   readAdvert(overTheWire(advertOf(fleet.local, facts, now)));
 
 describe("an advert", () => {
+  test("keeps an engine whose own figures are beyond belief", () => {
+    const fleet = twoEngines();
+    for (const { setGauges } of fleet.local) {
+      setGauges({ running: 2.5, waiting: 1e9, kvUsage: 1.2 }, now - 1000);
+      setGauges({ running: -3, waiting: 7.25, kvUsage: -1 }, now);
+    }
+    expect(said(fleet)?.engines.map(({ load }) => [load.inflight, load.waiting, load.kvPercent])).toEqual([
+      [0, 8, 0],
+      [0, 8, 0],
+    ]);
+    for (const { setGauges } of fleet.local) setGauges({ running: 2.5, waiting: 1e9, kvUsage: 1.2 }, now);
+    expect(said(fleet)?.engines.map(({ load }) => [load.inflight, load.waiting, load.kvPercent])).toEqual([
+      [3, 1_000_000, 100],
+      [3, 1_000_000, 100],
+    ]);
+  });
+
   test("says of two engines in at most 300 bytes all that routing asks", () => {
     const fleet = twoEngines();
     const [first] = fleet.local;

@@ -30,6 +30,29 @@ describe("a request that engines died of", () => {
     expect(quarantine.triesLeft(innocent, over)).toBe(3);
   });
 
+  test("is forgotten an hour later though nobody has died since, and nothing is hashed any more", () => {
+    const quarantine = createQuarantine();
+    dies(quarantine, "g-1/vllm", 0);
+    expect(quarantine.triesLeft(innocent, quarantineRule.rememberedMs - 1)).toBe(3);
+    expect(quarantine.idle).toBe(false);
+    expect(quarantine.triesLeft(poison, quarantineRule.rememberedMs)).toBe(3);
+    expect(quarantine.idle).toBe(true);
+    quarantine.broke(innocent, "g-1/vllm", true, quarantineRule.rememberedMs);
+    const then = quarantineRule.rememberedMs + quarantineRule.provenMs;
+    expect([quarantine.triesLeft(innocent, then), quarantine.idle]).toEqual([3, true]);
+  });
+
+  test("is not lost to sight among any number of errors that hardly tell of a death", () => {
+    const quarantine = createQuarantine();
+    for (let death = 0; death < 3; death += 1) {
+      quarantine.broke(poison, `g-${death}/vllm`, true, 0);
+      for (let error = 0; error < 2 * quarantineRule.unprovenMost; error += 1)
+        quarantine.broke(hash(100 + error), "g-9/vllm", false, 0);
+      quarantine.gone(`g-${death}/vllm`, 1);
+    }
+    expect(quarantine.triesLeft(poison, 1)).toBe(0);
+  });
+
   test("is cleared by one answer, so that who merely died with an engine is never stopped", () => {
     const quarantine = createQuarantine();
     for (let time = 0; time < 10; time += 1) {

@@ -9,7 +9,7 @@ import { createSlotLimit, slotLimitRule } from "../../src/fleet/slot-limit.ts";
 function under(limit: SlotLimit, runs: number, demand: number, seconds: number): number[] {
   return Array.from({ length: seconds }, () => {
     const inflight = Math.min(limit.slots, demand);
-    if (inflight >= limit.slots) limit.reached();
+    if (inflight >= limit.slots) limit.reached(now);
     limit.said(Math.min(runs, inflight), Math.max(0, inflight - runs), inflight, next());
     return limit.slots;
   });
@@ -53,6 +53,38 @@ describe("the slots of an engine", () => {
     expect(Math.max(...seen)).toBe(64);
   });
 
+  test("are as configured again where the engine has said nothing of its queue for half a minute", () => {
+    const limit = createSlotLimit(64);
+    under(limit, 8, 200, 5);
+    const then = now;
+    limit.reached(then + slotLimitRule.forgetMs - 1);
+    expect(limit.slots).toBeLessThan(12);
+    limit.reached(then + slotLimitRule.forgetMs);
+    expect(limit.slots).toBe(64);
+  });
+
+  test("are whole, and at least one, whatever an engine says", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(
+            fc.oneof(fc.double(), fc.integer({ min: -5, max: 100 })),
+            fc.oneof(fc.double(), fc.integer({ min: -5, max: 100 })),
+            fc.nat(80),
+          ),
+        ),
+        (words) => {
+          const limit = createSlotLimit(64);
+          for (const [running, waiting, inflight] of words) {
+            if (inflight >= limit.slots) limit.reached(now);
+            limit.said(running, waiting, inflight, next());
+            expect(Number.isInteger(limit.slots) && limit.slots >= 1 && limit.slots <= 64).toBe(true);
+          }
+        },
+      ),
+    );
+  });
+
   test("do not grow while they are not all taken", () => {
     const limit = createSlotLimit(64);
     under(limit, 8, 200, 5);
@@ -64,7 +96,7 @@ describe("the slots of an engine", () => {
   test("are as configured where the engine says nothing of its queue", () => {
     const limit = createSlotLimit(64);
     for (let word = 0; word < 10; word += 1) {
-      limit.reached();
+      limit.reached(now);
       limit.said(undefined, undefined, 64, next());
       limit.said(8, undefined, 64, next());
     }
@@ -117,7 +149,7 @@ describe("the slots of an engine", () => {
         (most, words) => {
           const limit = createSlotLimit(most);
           for (const { running, waiting, inflight, full } of words) {
-            if (full) limit.reached();
+            if (full) limit.reached(now);
             const before = limit.slots;
             limit.said(running, waiting, inflight, next());
             expect(limit.slots).toBeGreaterThanOrEqual(1);

@@ -33,8 +33,10 @@ const again: Dispatched = {
   ageMs: 1,
 };
 
-/** Its one engine has two slots and four places, all taken by a player called `flood`. */
-function crowded(holds: Holds = { flow: { session: "flood" } }) {
+const flood: Holds = { flow: { session: "flood" } };
+
+/** Its one engine has two slots and four places, all taken, by nobody in particular unless said. */
+function crowded(holds: Holds = { flow: {} }) {
   const seen = { dispatched: 0 };
   const host = openForwarding({
     dispatch: ({ body }) => {
@@ -97,10 +99,18 @@ test("refusals by the headers do not keep themselves in force", async () => {
 });
 
 test("a player for whom somebody would make room is asked in", async () => {
-  const { ask } = crowded();
+  const { ask } = crowded(flood);
   await ask(plain);
   expect((await ask(unreadable, { "x-tierline-session": "flood" })).status).toBe(429);
   expect((await ask(unreadable, { "x-tierline-session": "another" })).status).toBe(400);
+});
+
+test("so is whoever names no session in a header while one session floods: the body may name his", async () => {
+  const { ask } = crowded(flood);
+  await ask(plain);
+  expect((await ask(unreadable)).status).toBe(400);
+  const tooLong = "x".repeat(257);
+  expect((await ask(unreadable, { "x-tierline-session": tooLong })).status).toBe(400);
 });
 
 test("bodies are read while answers are being given again, but for callers who take none", async () => {
