@@ -72,11 +72,15 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     memory: { used: memory.usedBytes(), limit: memoryLimit(), step: steps.memory },
   }));
 
+  const shareOf = ({ used, limit }: Omit<StrainFigures, "step">): number =>
+    used === undefined || limit === undefined ? 0 : used / limit;
+  const nextStep = (what: Scarce, share: number): number => stepAt(stepsOf[what], share, steps[what]);
+
   /** Answers the step before. */
   const move = (what: Scarce, { used, limit }: Omit<StrainFigures, "step">): number => {
     const before = steps[what];
-    const share = used === undefined || limit === undefined ? 0 : used / limit;
-    const step = stepAt(stepsOf[what], share, before);
+    const share = shareOf({ used, limit });
+    const step = nextStep(what, share);
     if (step === before) return before;
     steps[what] = step;
     const figures = { used, limit, share: Math.round(share * 1000) / 1000 };
@@ -91,12 +95,15 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     let used = descriptors.open();
     if (used !== undefined && limit !== undefined && used >= descriptorSteps[1].from * limit) {
       // Rather than refusing whoever asks something, whoever asks nothing is cut.
-      used -= players.closeIdle();
+      const cut = players.closeIdle();
+      descriptors.closed(cut);
+      used -= cut;
     }
-    const before = move("descriptors", { used, limit });
-    if (steps.descriptors >= shutFrom) players.shut();
-    // Its port may be taken by another process by now; then the next look tries again.
-    else if (before >= shutFrom && !players.reopen()) steps.descriptors = before;
+    const isEnough = nextStep("descriptors", shareOf({ used, limit })) < shutFrom;
+    // Its port may be taken by another process by now; then it stays shut, and the next look tries again.
+    if (steps.descriptors >= shutFrom && isEnough && !players.reopen()) return;
+    move("descriptors", { used, limit });
+    if (!isEnough) players.shut();
   };
 
   const lookAtMemory = (): void => {

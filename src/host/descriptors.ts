@@ -9,6 +9,8 @@ export interface Descriptors {
   readonly limit: number | undefined;
   /** Undefined where there is no /proc. */
   open(): number | undefined;
+  /** So many have just been closed: a count from before is too high by them. */
+  closed(many: number): void;
 }
 
 /** Counting them one by one takes a millisecond for every few thousand, so an older figure will do for a while. */
@@ -26,10 +28,13 @@ export function createDescriptors(clock: Clock, proc = "/proc/self"): Descriptor
     open() {
       if (tellsSize) return ifThere(() => statSync(folder).size);
       if (clock.now() - countedAt >= recountMs) {
-        counted = ifThere(() => readdirSync(folder).length);
+        counted = ifThere(() => readdirSync(folder).length, limit);
         countedAt = clock.now();
       }
       return counted;
+    },
+    closed(many) {
+      if (counted !== undefined) counted -= many;
     },
   };
 }
@@ -39,12 +44,14 @@ function limitIn(limits: string): number | undefined {
   return soft === undefined ? undefined : Number(soft);
 }
 
-/** Without /proc nothing is known; where reading it needs a descriptor and there is none left, neither. */
-function ifThere<T>(read: () => T): T | undefined {
+const noneLeft = new Set<unknown>(["EMFILE", "ENFILE"]);
+
+/** Without /proc nothing is known. Reading needs a descriptor: `full` is the answer where there is none left. */
+function ifThere<T>(read: () => T, full?: T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
+    if (error instanceof Error && "code" in error) return noneLeft.has(error.code) ? full : undefined;
     throw error;
   }
 }
