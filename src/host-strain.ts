@@ -141,11 +141,12 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
         );
       }
       const look = (): void => {
+        // First: were one look to fail, a listener that is shut must not stay so for ever.
+        stopTimer = clock.after(strainRule.everyMs, look);
         lookAtDescriptors(players);
         lookAtMemory();
         strain.closing = reached(closingFrom) !== undefined;
         strain.shedding = reached(sheddingFrom);
-        stopTimer = clock.after(strainRule.everyMs, look);
       };
       look();
     },

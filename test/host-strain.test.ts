@@ -14,7 +14,14 @@ function scene() {
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
   const registry = createRegistry();
-  const figures = { open: 0, used: 0, limit: undefined as number | undefined, idle: 0, portIsFree: true };
+  const figures = {
+    open: 0,
+    used: 0,
+    limit: undefined as number | undefined,
+    idle: 0,
+    portIsFree: true,
+    fails: false,
+  };
   const done: string[] = [];
   const cache = scriptedCache({ entries: [cacheEntry("a", { bytes: 4_000_000 })] });
   const host = createHostStrain({
@@ -29,7 +36,10 @@ function scene() {
     },
     memory: {
       limitBytes: () => figures.limit,
-      usedBytes: () => figures.used,
+      usedBytes() {
+        if (figures.fails) throw new Error("no figure");
+        return figures.used;
+      },
       release: () => void done.push("release"),
     },
     memoryBytes: () => 1000,
@@ -131,6 +141,13 @@ describe("memory", () => {
     expect(await look({ used: 900, limit: 900 })).toEqual([true, "memory"]);
     expect(registry.expose()).toContain('tierline_host_pressure_ratio{resource="memory"} 1');
   });
+});
+
+test("a look that fails is not the last", async () => {
+  const { look, host } = scene();
+  await look({ open: 800, fails: true }).catch(() => undefined);
+  expect(await look({ fails: false })).toEqual([true, "descriptors"]);
+  host.stop();
 });
 
 test("nothing is looked at any more after the end", async () => {
