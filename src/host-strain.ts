@@ -67,11 +67,15 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     memory: { used: memory.usedBytes(), limit: memoryLimit(), step: steps.memory },
   }));
 
+  const shareOf = ({ used, limit }: Omit<StrainFigures, "step">): number =>
+    used === undefined || limit === undefined ? 0 : used / limit;
+  const nextStep = (what: Scarce, share: number): number => stepAt(stepsOf[what], share, steps[what]);
+
   /** Answers the step before. */
   const move = (what: Scarce, { used, limit }: Omit<StrainFigures, "step">): number => {
     const before = steps[what];
-    const share = used === undefined || limit === undefined ? 0 : used / limit;
-    const step = stepAt(stepsOf[what], share, before);
+    const share = shareOf({ used, limit });
+    const step = nextStep(what, share);
     if (step === before) return before;
     steps[what] = step;
     const figures = { used, limit, share: Math.round(share * 1000) / 1000 };
@@ -82,9 +86,9 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
   };
 
   /** Or beyond it. */
-  const isAt = (what: Scarce, name: StepName): boolean => {
+  const isAt = (what: Scarce, name: StepName, at = steps[what]): boolean => {
     const place = stepsOf[what].findIndex((step) => step.name === name);
-    return place >= 0 && steps[what] > place;
+    return place >= 0 && at > place;
   };
 
   const lookAtDescriptors = (players: Pick<Listener, "closeIdle" | "shut" | "reopen">): void => {
@@ -92,13 +96,15 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     let used = descriptors.open();
     if (used !== undefined && limit !== undefined && used >= descriptorSteps[1].from * limit) {
       // Rather than refusing whoever asks something, whoever asks nothing is cut.
-      used -= players.closeIdle();
+      const cut = players.closeIdle();
+      descriptors.closed(cut);
+      used -= cut;
     }
-    const wasShut = isAt("descriptors", "listener shut");
-    const before = move("descriptors", { used, limit });
-    if (isAt("descriptors", "listener shut")) players.shut();
-    // Its port may be taken by another process by now; then the next look tries again.
-    else if (wasShut && !players.reopen()) steps.descriptors = before;
+    const isEnough = !isAt("descriptors", "listener shut", nextStep("descriptors", shareOf({ used, limit })));
+    // Its port may be taken by another process by now; then it stays shut, and the next look tries again.
+    if (isAt("descriptors", "listener shut") && isEnough && !players.reopen()) return;
+    move("descriptors", { used, limit });
+    if (!isEnough) players.shut();
   };
 
   const lookAtMemory = (): void => {
@@ -133,11 +139,12 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
         );
       }
       const look = (): void => {
+        // First: were one look to fail, a listener that is shut must not stay so for ever.
+        stopTimer = clock.after(strainRule.everyMs, look);
         lookAtDescriptors(players);
         lookAtMemory();
         strain.closing = whatIsAt("connections closed") !== undefined;
         strain.shedding = whatIsAt("requests refused");
-        stopTimer = clock.after(strainRule.everyMs, look);
       };
       look();
     },

@@ -14,7 +14,14 @@ function scene() {
   const lines: string[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
   const registry = createRegistry();
-  const figures = { open: 0, used: 0, limit: undefined as number | undefined, idle: 0, portIsFree: true };
+  const figures = {
+    open: 0,
+    used: 0,
+    limit: undefined as number | undefined,
+    idle: 0,
+    portIsFree: true,
+    fails: false,
+  };
   const done: string[] = [];
   const cache = scriptedCache({ entries: [cacheEntry("a", { bytes: 4_000_000 })] });
   const host = createHostStrain({
@@ -22,10 +29,17 @@ function scene() {
     log,
     registry,
     caches: [cache],
-    descriptors: { limit: 1000, open: () => figures.open },
+    descriptors: {
+      limit: 1000,
+      open: () => figures.open,
+      closed: (many) => void done.push(`closed ${many}`),
+    },
     memory: {
       limitBytes: () => figures.limit,
-      usedBytes: () => figures.used,
+      usedBytes() {
+        if (figures.fails) throw new Error("no figure");
+        return figures.used;
+      },
       release: () => void done.push("release"),
     },
     memoryBytes: () => 1000,
@@ -64,9 +78,9 @@ describe("descriptors", () => {
     expect(await look({ open: 400 })).toEqual([true, undefined]);
     expect(await look({ open: 500 })).toEqual([true, "descriptors"]);
     expect(await look({ open: 750 })).toEqual([true, "descriptors"]);
-    expect(done).toEqual(["shut"]);
+    expect(done.filter((what) => !what.startsWith("closed"))).toEqual(["shut"]);
     expect(await look({ open: 499 })).toEqual([true, "descriptors"]);
-    expect(done).toEqual(["shut", "reopen"]);
+    expect(done.filter((what) => !what.startsWith("closed"))).toEqual(["shut", "reopen"]);
     expect(await look({ open: 449 })).toEqual([true, undefined]);
     expect(await look({ open: 0 })).toEqual([false, undefined]);
     expect(lines.slice(1)).toEqual([
@@ -80,18 +94,22 @@ describe("descriptors", () => {
   });
 
   test("connections that ask nothing are cut before anybody is refused", async () => {
-    const { look } = scene();
+    const { look, done } = scene();
     expect(await look({ open: 600, idle: 150 })).toEqual([true, undefined]);
     expect(await look({ open: 600, idle: 50 })).toEqual([true, "descriptors"]);
+    // A count that is not taken anew at each look would take them for open.
+    expect(done).toEqual(["closed 150", "closed 50"]);
   });
 
-  test("a listener whose port is taken stays shut, and is tried again at each look", async () => {
-    const { look, done, registry } = scene();
+  test("a listener whose port is taken stays shut, is tried again at each look, and nobody reads that there is enough", async () => {
+    const { look, done, lines, registry } = scene();
     await look({ open: 800 });
+    const before = lines.length;
     await look({ open: 0, portIsFree: false });
+    expect(lines.slice(before)).toEqual([]);
     expect(registry.expose()).toContain('tierline_host_strain{resource="descriptors"} 3');
     await look({ portIsFree: true });
-    expect(done).toEqual(["shut", "reopen", "reopen"]);
+    expect(done.filter((what) => !what.startsWith("closed"))).toEqual(["shut", "reopen", "reopen"]);
     expect(registry.expose()).toContain('tierline_host_strain{resource="descriptors"} 0');
   });
 });
@@ -123,6 +141,13 @@ describe("memory", () => {
     expect(await look({ used: 900, limit: 900 })).toEqual([true, "memory"]);
     expect(registry.expose()).toContain('tierline_host_pressure_ratio{resource="memory"} 1');
   });
+});
+
+test("a look that fails is not the last", async () => {
+  const { look, host } = scene();
+  await look({ open: 800, fails: true }).catch(() => undefined);
+  expect(await look({ fails: false })).toEqual([true, "descriptors"]);
+  host.stop();
 });
 
 test("nothing is looked at any more after the end", async () => {

@@ -131,7 +131,7 @@ function* keysNeedFile({ auth }: Values, sources: Sources) {
   yield sources.problem(
     ["auth", "mode"],
     `${sources.called(["auth", "mode"])} is "keys", but no keys file is named`,
-    "write keys_file under [auth], or hand the file over with systemd's LoadCredential=keys:FILE",
+    "write keys_file under [auth], or hand the file over with systemd's LoadCredential=keys:FILE; to check a file for the unit, say CREDENTIALS_DIRECTORY=/etc/tierline",
   );
 }
 

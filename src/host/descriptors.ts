@@ -10,6 +10,8 @@ export interface Descriptors {
   readonly limit: number | undefined;
   /** Undefined where there is no /proc. */
   open(): number | undefined;
+  /** So many have just been closed: a count from before is too high by them. */
+  closed(many: number): void;
 }
 
 /** Counting them one by one takes a millisecond for every few thousand, so an older figure will do for a while. */
@@ -27,10 +29,13 @@ export function createDescriptors(clock: Clock, proc = "/proc/self"): Descriptor
     open() {
       if (tellsSize) return ifThere(() => statSync(folder).size);
       if (clock.now() - countedAt >= recountMs) {
-        counted = ifThere(() => readdirSync(folder).length);
+        counted = ifThere(() => readdirSync(folder).length, limit);
         countedAt = clock.now();
       }
       return counted;
+    },
+    closed(many) {
+      if (counted !== undefined) counted -= many;
     },
   };
 }

@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createResidentBytes } from "../telemetry/resident-bytes.ts";
 import { ifThere } from "./if-there.ts";
 
 export interface Memory {
@@ -15,13 +16,15 @@ export interface Memory {
 }
 
 export function openMemory(proc = "/proc/self", root = "/sys/fs/cgroup"): Memory {
-  const group = groupOf(text(`${proc}/cgroup`) ?? "", root);
+  const text = createReader();
+  const group = groupOf(text(`${proc}/cgroup`) ?? "", root, text);
+  const residentBytes = createResidentBytes();
   return {
     limitBytes() {
       const limits = (group?.limitFiles ?? []).flatMap((file) => bytesIn(text(file)) ?? []);
       return limits.length === 0 ? undefined : Math.min(...limits);
     },
-    usedBytes: () => process.memoryUsage.rss() + (group?.socketBytes() ?? 0),
+    usedBytes: () => residentBytes() + (group?.socketBytes() ?? 0),
     release: () => Bun.gc(true),
   };
 }
@@ -32,7 +35,7 @@ interface Group {
 }
 
 /** `lines`: of /proc/self/cgroup, `hierarchy:controllers:path`. */
-function groupOf(lines: string, root: string): Group | undefined {
+function groupOf(lines: string, root: string, text: Reader): Group | undefined {
   const groups = lines.split("\n").map((line) => {
     const [, controllers = "", path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     return { controllers: controllers.split(","), path };
@@ -68,4 +71,14 @@ function bytesIn(written: string | undefined): number | undefined {
   return Number.isFinite(bytes) && bytes < endlessBytes ? bytes : undefined;
 }
 
-const text = (file: string): string | undefined => ifThere(() => readFileSync(file, "utf8"));
+type Reader = (file: string) => string | undefined;
+
+/** Where there is no descriptor left to read a file with, it says what it said last. */
+function createReader(): Reader {
+  const last = new Map<string, string>();
+  return (file) => {
+    const read = ifThere(() => readFileSync(file, "utf8"), last.get(file));
+    if (read !== undefined) last.set(file, read);
+    return read;
+  };
+}

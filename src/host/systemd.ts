@@ -70,14 +70,15 @@ function sender(target: string | undefined): Send {
   const c = known ? libc() : undefined;
   if (!known || c === undefined) return () => {};
   const address = unixAddress(target);
+  let fd = -1;
   return (state, wait) => {
     const message = Buffer.from(state);
-    const fd = c.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    // Kept: a router without a free descriptor must not miss its watchdog.
+    if (fd < 0) fd = c.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return;
     // A lost line costs nothing; a lost change of state would leave systemd waiting.
     const flags = wait ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT;
     c.sendto(fd, ptr(message), message.length, flags, ptr(address), address.length);
-    c.close(fd);
   };
 }
 

@@ -71,6 +71,8 @@ export function listen(app: App, { hostname, port, tls }: ListenOptions, log: Lo
   let server = open(port);
   const taken = server.port ?? port;
   let state: "open" | "shut" | "stopped" = "open";
+  /** Whoever reopens it tries again and again. */
+  let toldOfFailure = false;
   /** Shut, with connections that are not over. */
   const ending = new Set<Bun.Server<SocketState>>();
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
@@ -89,8 +91,14 @@ export function listen(app: App, { hostname, port, tls }: ListenOptions, log: Lo
       try {
         server = open(taken);
         state = "open";
+        toldOfFailure = false;
       } catch (error) {
-        log.error({ err: error }, "the listener was shut and cannot be opened again");
+        if (!toldOfFailure)
+          log.error(
+            { err: error },
+            "the listener was shut and cannot be opened again; it is tried until it can",
+          );
+        toldOfFailure = true;
       }
       return state === "open";
     },

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Registry } from "./registry.ts";
+import { createResidentBytes } from "./resident-bytes.ts";
 
 const lagEveryMs = 250;
 
@@ -26,6 +27,7 @@ export function registerProcessGauges(registry: Registry, clock: Clock, build: R
     });
   };
   beat();
+  const residentBytes = createResidentBytes();
 
   registry.gauge("tierline_build_info", "What is running.", ["version", "revision", "bun"], (set) =>
     set(1, build.version, build.revision, build.bun),
@@ -36,9 +38,7 @@ export function registerProcessGauges(registry: Registry, clock: Clock, build: R
     [],
     (set) => set(lagMs / 1000),
   );
-  registry.gauge("process_resident_memory_bytes", "Resident memory.", [], (set) =>
-    set(process.memoryUsage.rss()),
-  );
+  registry.gauge("process_resident_memory_bytes", "Resident memory.", [], (set) => set(residentBytes()));
   registry.gauge("process_start_time_seconds", "When the process started, in Unix time.", [], (set) =>
     set(startedSeconds),
   );

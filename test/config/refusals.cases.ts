@@ -303,7 +303,7 @@ export const refusals: readonly Refusal[] = [
     situation: "keys asked for and none named",
     text: '[auth]\nmode = "keys"\n',
     says: [
-      'tierline.toml:2:8: auth.mode is "keys", but no keys file is named\n  write keys_file under [auth], or hand the file over with systemd\'s LoadCredential=keys:FILE',
+      'tierline.toml:2:8: auth.mode is "keys", but no keys file is named\n  write keys_file under [auth], or hand the file over with systemd\'s LoadCredential=keys:FILE; to check a file for the unit, say CREDENTIALS_DIRECTORY=/etc/tierline',
     ],
   },
   {

@@ -2,6 +2,7 @@
 // spins.
 
 import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -16,10 +17,10 @@ const ends = cleanup();
 const limit = 400;
 const ask = { model: "gold", messages, max_tokens: 4 };
 
-async function router() {
+async function router(more = "") {
   const engine = ends(await startSimulatedEngine({ model: "small", msPerToken: 1, maxNumSeqs: 512 }));
   const behind = ["sh", "-c", `ulimit -n ${limit} && exec "$@"`, "sh"];
-  const config = engineToml("gold", engine.url, "max_concurrent = 300");
+  const config = engineToml("gold", engine.url, "max_concurrent = 300") + more;
   return { engine, tierline: ends(await startTierline({ config, behind })) };
 }
 
@@ -99,5 +100,25 @@ describe("of the file descriptors that a router may have", () => {
       32,
       `under 600 silent connections at a limit of ${limit} the listener was shut: ${Math.round(cpuShare * 100)} % of a core, the admin listener answered, the stream under way ended well`,
     );
+  }, 30_000);
+
+  test("not one is left, for the admin listener's connections took the last: the router goes on looking, and opens again (fault 32)", async () => {
+    const { tierline } = await router(`[limits]\nmemory_bytes = "4GB"\n`);
+    const silent = ends(crowd(await Promise.all(Array.from({ length: 600 }, () => callRaw(tierline.url)))));
+    await until("it takes no more", async () => (await strain(tierline)) === 3);
+    const admin = ends(
+      crowd(await Promise.all(Array.from({ length: 60 }, () => callRaw(tierline.adminUrl)))),
+    );
+    await until("not one is left", () => readdirSync(`/proc/${tierline.pid}/fd`).length >= limit);
+    // Two looks.
+    await Bun.sleep(600);
+    admin.stop();
+    silent.stop();
+    await until("it is open again", async () => {
+      const answer = await chat(tierline.url, ask).catch(() => undefined);
+      return answer?.status === 200;
+    });
+    expect(tierline.log.filter(({ level }) => level === "error")).toEqual([]);
+    measured(32, "half a second without one free descriptor, and the listener opened again");
   }, 30_000);
 });

@@ -57,7 +57,27 @@ describe("where the folder does not tell their number, as before Linux 6.2", () 
     expect(descriptors.open()).toBe(before);
     await clock.advance(2000);
     expect(descriptors.open()).toBe(before + 1);
+    // Until then what has been closed by the hundred counts no more.
+    descriptors.closed(2);
+    expect(descriptors.open()).toBe(before - 1);
     closeSync(fd);
+  });
+
+  test("all of them are open where there is none left to count them with", () => {
+    const proc = fakeProc("exhausted", "200");
+    symlinkSync("/proc/self/fdinfo", join(proc, "fd"));
+    const script = `
+      import { openSync } from "node:fs";
+      import { systemClock } from ${JSON.stringify(join(import.meta.dir, "../../src/base/clock.ts"))};
+      import { createDescriptors } from ${JSON.stringify(join(import.meta.dir, "../../src/host/descriptors.ts"))};
+      const descriptors = createDescriptors(systemClock, ${JSON.stringify(proc)});
+      try { for (;;) openSync("/dev/null", "r"); } catch {}
+      console.log(descriptors.open());
+    `;
+    const file = join(dir, "exhaust.ts");
+    writeFileSync(file, script);
+    const child = Bun.spawnSync(["sh", "-c", 'ulimit -n 200 && exec "$@"', "sh", process.execPath, file]);
+    expect(child.stdout.toString()).toBe("200\n");
   });
 });
 

@@ -83,3 +83,23 @@ describe("what is used", () => {
     expect(memoryOn("", {}).usedBytes() / process.memoryUsage.rss()).toBeWithin(0.9, 1.1);
   });
 });
+
+test("where there is no descriptor left to look with, both are what they were", () => {
+  memoryOn(v2, { [`${unit}/memory.max`]: "1000000000\n" });
+  const machine = join(dir, `${machines}`);
+  const file = join(dir, "exhausted.ts");
+  writeFileSync(
+    file,
+    `import { openSync } from "node:fs";
+    import { openMemory } from ${JSON.stringify(join(import.meta.dir, "../../src/host/memory.ts"))};
+    const memory = openMemory(${JSON.stringify(join(machine, "proc"))}, ${JSON.stringify(join(machine, "cgroup"))});
+    const before = [memory.limitBytes(), memory.usedBytes()];
+    try { for (;;) openSync("/dev/null", "r"); } catch {}
+    const after = [memory.limitBytes(), memory.usedBytes()];
+    console.log(JSON.stringify([before, after]));`,
+  );
+  const child = Bun.spawnSync(["sh", "-c", 'ulimit -n 200 && exec "$@"', "sh", process.execPath, file]);
+  const [before, after] = JSON.parse(child.stdout.toString());
+  expect(before[0]).toBe(1_000_000_000);
+  expect(after).toEqual(before);
+});

@@ -1,7 +1,7 @@
 // What systemd would receive, on a real datagram socket.
 
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createNotifier } from "../../src/host/systemd.ts";
@@ -119,3 +119,21 @@ describe("the watchdog", () => {
 async function uptimeUs(): Promise<number> {
   return Number.parseFloat(await Bun.file("/proc/uptime").text()) * 1_000_000;
 }
+
+test("the watchdog is fed by a process that has no descriptor left", () => {
+  const { name, socket } = listening();
+  const file = join(dir, "exhausted.ts");
+  writeFileSync(
+    file,
+    `import { openSync } from "node:fs";
+    import { systemClock } from ${JSON.stringify(join(import.meta.dir, "../../src/base/clock.ts"))};
+    import { createNotifier } from ${JSON.stringify(join(import.meta.dir, "../../src/host/systemd.ts"))};
+    const notifier = createNotifier(process.env, systemClock);
+    notifier.ready("ready");
+    try { for (;;) openSync("/dev/null", "r"); } catch {}
+    notifier.startWatchdog()();`,
+  );
+  const env = { PATH: process.env["PATH"] ?? "", NOTIFY_SOCKET: name, WATCHDOG_USEC: "10000000" };
+  Bun.spawnSync(["sh", "-c", 'ulimit -n 200 && exec "$@"', "sh", process.execPath, file], { env });
+  expect(socket.received()).toEqual(["READY=1\nSTATUS=ready", "WATCHDOG=1"]);
+});
