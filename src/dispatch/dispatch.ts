@@ -15,6 +15,7 @@ import type { Quarantine } from "../fleet/quarantine.ts";
 import { admissionRule, holdsIn, retryAfterMs } from "../routing/admission.ts";
 import { modelAt, whyNot } from "../routing/candidates.ts";
 import type { Reason, Shed, TryReason } from "../routing/decision.ts";
+import { afterWaiting } from "../routing/decision.ts";
 import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
 import type { RoutingRequest, Tried } from "../routing/request.ts";
@@ -177,7 +178,8 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       },
       over(end) {
         const { stream, oneToken } = request;
-        const outcome = { ...end, ...holds, model: asked.model, stream, oneToken, yields, beaten };
+        const like = oneToken === true || request.share !== undefined ? undefined : request.sla;
+        const outcome = { ...end, ...holds, model: asked.model, stream, like, oneToken, yields, beaten };
         const moved = endpoint.end(outcome, clock.now(), random);
         breakdowns.ended(request, endpoint, end);
         parts.events.attemptEnded(endpoint, end);
@@ -226,6 +228,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
     let renamed = nowhere;
     /** The endpoint whose free slot this request was woken for, and has not taken yet. */
     let wokenBy: EndpointState | undefined;
+    let hasWaited = false;
 
     /** A hedge is under way beside the first call; whoever leaves one of them goes on with the other. */
     let isDoubled = false;
@@ -340,6 +343,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds, suits);
           move.landed();
           const wake = await waiting;
+          hasWaited = true;
           journey.queuedMs += clock.now() - now;
           if (wake === "left") return { kind: "gone", journey };
           if (wake === "displaced") {
@@ -358,7 +362,9 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         if (wokenBy !== chosen) passSlotOn();
         wokenBy = undefined;
 
-        const first = attempt(request, chosen, decision.because, callerLeft, move);
+        const because = hasWaited ? afterWaiting(decision.because, chosen) : decision.because;
+        journey.because = because;
+        const first = attempt(request, chosen, because, callerLeft, move);
         move.landed();
         const { by, result } = await finishOf(first, decision.hedgeAfterMs);
         const { endpoint, model } = by;

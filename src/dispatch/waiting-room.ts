@@ -112,7 +112,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
           const place = waiters.indexOf(waiter);
           if (place < 0) return;
           waiters.splice(place, 1);
-          endpoint.leaveRoom(holds);
+          endpoint.leaveRoom(holds, deadline);
           cancelTimer();
           signal.removeEventListener("abort", onAbort);
           resolve(wake);
@@ -121,7 +121,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
         const onAbort = (): void => leave("left");
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);
-        endpoint.enterRoom(holds, clock.now());
+        endpoint.enterRoom(holds, deadline, clock.now());
         insert(waiter);
       });
     },

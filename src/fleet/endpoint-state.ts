@@ -10,6 +10,7 @@ import type { Flow, Holds } from "./flows.ts";
 import { createFlows } from "./flows.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import { createHedgeDelay } from "./hedge-delay.ts";
+import { createHoldTimes } from "./hold-times.ts";
 import { createLatency } from "./latency.ts";
 import type { EngineState, Load } from "./load.ts";
 import { asCount } from "./load.ts";
@@ -18,6 +19,7 @@ import { outcomeRow } from "./outcome.ts";
 import type { PeerEndpoint, PeerView } from "./peer.ts";
 import { refusalOf, slotsBehind } from "./peer.ts";
 import { createPushBack } from "./push-back.ts";
+import { createRoomOrder } from "./room-order.ts";
 import { createSilence, quietLimitMs } from "./silence.ts";
 import { createSlotLimit } from "./slot-limit.ts";
 import { slowStartWeight } from "./slow-start.ts";
@@ -69,10 +71,15 @@ export interface EndpointView {
   overShare(flow: Flow, spilled: boolean, now: Instant): boolean;
   /** Whether somebody in its full waiting room would make room for such a newcomer. */
   displaces(holds: Holds): boolean;
-  /** How long one more request in the waiting room would wait, of that flow or of any; undefined while nothing is known. */
-  expectedWaitMs(flow?: Flow, now?: Instant): number | undefined;
+  /**
+   * How long one more request in the waiting room would wait, that one behind those who go before it, or any behind all;
+   * undefined while nothing is known.
+   */
+  expectedWaitMs(waiter?: Holds, deadline?: Instant, now?: Instant): number | undefined;
   /** What nearly every answer took at least, until their first byte; undefined while too few are known. */
   leastMs(stream: boolean): number | undefined;
+  /** What is enough for nearly all answers to requests of that class, until they are whole; undefined while too few are known. */
+  enoughMs(like: string, stream: boolean): number | undefined;
 }
 
 export const endpointRule = {
@@ -108,11 +115,13 @@ export function createEndpointState(
   /** Nearly always so, and it spares every decision a look-up. */
   let allClosed = true;
   const latency = createLatency();
+  const holdTimes = createHoldTimes();
   /** Made with the first call of their sort: most peers never get one. */
   let streamDelay: HedgeDelay | undefined;
   let questionDelay: HedgeDelay | undefined;
   const silence = createSilence();
   const flows = createFlows();
+  const roomOrder = createRoomOrder();
   /** Kept beside a pin, for the prober tells a list only once. */
   let listedModels: readonly string[] | undefined;
   let health: Health = "unknown";
@@ -266,13 +275,25 @@ export function createEndpointState(
     said: (now: Instant): Load | undefined => behind?.load.known(now),
     firstByteMs: latency.firstByteMs,
     hedgeAfterMs: (stream: boolean) => (stream ? streamDelay : questionDelay)?.afterMs,
-    expectedWaitMs(flow?: Flow, now: Instant = Number.POSITIVE_INFINITY): number | undefined {
+    expectedWaitMs(
+      waiter?: Holds,
+      deadline?: Instant,
+      now: Instant = Number.POSITIVE_INFINITY,
+    ): number | undefined {
       const holdMs = latency.holdMs();
       if (holdMs === undefined) return undefined;
-      if (flow === undefined) return (holdMs * (waiting + 1)) / spec.slots;
-      return holdMs * flows.turnsUntil(flow, waiting, spec.slots, now);
+      if (waiter === undefined) return (holdMs * (waiting + 1)) / spec.slots;
+      const { flow, spilled = false } = waiter;
+      if (flow === undefined) return (holdMs * (roomOrder.before(spilled, deadline) + 1)) / spec.slots;
+      // Who holds more than an even part of the slots goes behind those who do not, however urgent.
+      const isEven = flows.excess(flow, spec.slots) === 0;
+      let before = roomOrder.before(spilled, isEven ? deadline : undefined);
+      // Behind those who are at home it waits whoever they are.
+      if (!spilled) before = Math.min(before, flows.ahead(flow, waiting));
+      return holdMs * flows.turnsUntil(flow, before, spec.slots, now);
     },
     leastMs: (stream: boolean) => latency.firstByteMs(stream, endpointRule.leastShare),
+    enoughMs: holdTimes.enoughMs,
     overShare: (flow: Flow, spilled: boolean, now: Instant) =>
       flows.overShare(flow, spilled, spec.slots, now),
     displaces: flows.displaces,
@@ -318,7 +339,9 @@ export function createEndpointState(
       if (inflight === 0) silence.settled();
       behind?.load.ended(inflight);
       if (outcome.firstByteMs !== undefined && outcome.kind === "ok") {
-        latency.add(outcome.stream, outcome.firstByteMs, outcome.totalMs, now);
+        const { like, stream, totalMs } = outcome;
+        latency.add(stream, outcome.firstByteMs, totalMs, now);
+        if (like !== undefined) holdTimes.add(like, stream, totalMs, now);
       }
       const outrun = outcome.beaten === "first";
       // Or whoever loses to hedges would be known by the answers that were quick.
@@ -348,13 +371,15 @@ export function createEndpointState(
       }
       return change;
     },
-    enterRoom(holds: Holds, now: Instant): void {
+    enterRoom(holds: Holds, deadline: Instant, now: Instant): void {
       waiting += 1;
+      roomOrder.entered(deadline, holds.spilled === true);
       flows.entered(holds, now);
       if (holds.shares === true) sharing += 1;
     },
-    leaveRoom(holds: Holds): void {
+    leaveRoom(holds: Holds, deadline: Instant): void {
       waiting -= 1;
+      roomOrder.left(deadline, holds.spilled === true);
       flows.left(holds);
       if (holds.shares === true) sharing -= 1;
     },

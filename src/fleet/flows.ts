@@ -136,6 +136,7 @@ export function createFlows() {
   };
 
   return {
+    ahead,
     /** Somebody wants a place here, whether he gets one or not. */
     asked,
     begun(holds: Holds, now: Instant): void {
@@ -194,9 +195,9 @@ export function createFlows() {
         over = Math.max(over, sum(callerHeld(his)) - sum(callerHeld(own)));
       return over > 1 ? over : 0;
     },
-    /** How often every slot must fall free until one more request of that flow has its turn, where so many wait. */
-    turnsUntil(flow: Flow, waiting: number, slots: number, now: Instant): number {
-      const ofAll = (ahead(flow, waiting) + 1) / slots;
+    /** How often every slot must fall free until one more request of that flow has its turn, where so many go before it. */
+    turnsUntil(flow: Flow, before: number, slots: number, now: Instant): number {
+      const ofAll = (before + 1) / slots;
       if (!bySession.othersSince(flow, now - flowRule.othersMs)) return ofAll;
       // Its own go one after the other, through its share alone.
       const own = sessionHeld(flow)?.waiting ?? 0;

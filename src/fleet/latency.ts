@@ -5,11 +5,14 @@ import type { Instant } from "../base/clock.ts";
 import { createHistogram, decay, observe, quantile } from "../base/histogram.ts";
 
 /** 1 ms to 10 min in steps of a fifth. */
-const boundsMs: readonly number[] = Array.from({ length: 74 }, (_, step) => 1.2 ** step);
+export const boundsMs: readonly number[] = Array.from({ length: 74 }, (_, step) => 1.2 ** step);
 
-const halfLifeMs = 60_000;
-/** Fewer than this many answers say nothing about a 99th percentile. */
-const enoughAnswers = 5;
+export const latencyRule = {
+  halfLifeMs: 60_000,
+  /** Fewer than this many answers say nothing about a 99th percentile. */
+  enoughAnswers: 5,
+} as const;
+const { halfLifeMs, enoughAnswers } = latencyRule;
 /** A median of now: of this window, or of the one before where this has too few. */
 const recentMs = 5000;
 

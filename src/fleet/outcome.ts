@@ -55,6 +55,8 @@ export interface Outcome extends Holds {
   /** The model that was asked for at the engine; breakers are kept per endpoint and model. */
   readonly model: string;
   readonly stream: boolean;
+  /** Its class: how long its likes take is known apart. Undefined: it says nothing of others. */
+  readonly like?: string | undefined;
   /** It asked for one token. */
   readonly oneToken?: boolean | undefined;
   /** Another call of the same request has answered first: this was the request's first call, or the hedge beside it. */

@@ -57,6 +57,7 @@ export function shedByHeaders(headers: Headers, arrival: Arrival, door: Door): E
     ladder: tiers.map((tier) => ({ tier, balance: policy.balancers[tier] })),
     model: undefined,
     stream: false,
+    oneToken: true,
   } as const;
   /** Whatever the body says, it asks for as much as this or for more. */
   const least: RoutingRequest = {

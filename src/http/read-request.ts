@@ -54,6 +54,8 @@ export async function readRequest(
 
   const rule = settings.policy.sla[said.sla];
   const totalMs = deadlineMs ?? rule.totalMs;
+  // A caller who grants more time in all grants it to the first byte in proportion.
+  const firstByteMs = rule.firstByteMs * Math.max(1, totalMs / rule.totalMs);
   return {
     id,
     path,
@@ -62,8 +64,9 @@ export async function readRequest(
     headers: onwardHeaders(raw.headers, id, trace),
     receivedAt,
     deadline: receivedAt + totalMs,
-    // A caller who grants more time in all grants it to the first byte in proportion.
-    firstByteMs: rule.firstByteMs * Math.max(1, totalMs / rule.totalMs),
+    firstByteMs,
+    // Half of it is for waiting, the other half for the engine.
+    ...(said.stream ? { waitsUntil: receivedAt + firstByteMs / 2 } : {}),
     ...said,
   };
 }

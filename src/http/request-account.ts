@@ -28,6 +28,8 @@ const accountRule = {
 const plainReasons: ReadonlySet<string> = new Set<Journey["because"]>([
   "local-first",
   "local-only",
+  // Whether it waited too long is told by its time.
+  "local-full",
   "affinity",
   "not-local",
   "peer-less-pressed",

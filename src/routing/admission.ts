@@ -64,15 +64,29 @@ export function hasPlace(endpoint: EndpointView, request: RoutingRequest): boole
   return waiting > 0 && spec.queueLimit > 0 && endpoint.displaces(holdsIn(spec.tier, request));
 }
 
-/** How long the request may wait there and still be answered; 0 or less where it is not worth it. */
-export function worthWaitingMs(endpoint: EndpointView, request: RoutingRequest, now: Instant): number {
-  const leftMs = request.deadline - now;
-  const isOne = isBounded(request);
+/** The time that its answer is likely to need once it has a slot. */
+function answerMs(endpoint: EndpointView, request: RoutingRequest, now: Instant): number {
   // A question of one token is not judged by others' answers.
-  const inTimeMs = isOne ? leftMs : leftMs - (endpoint.leastMs(request.stream) ?? 0);
-  const flow = isOne ? undefined : request;
-  const isInTime = (endpoint.expectedWaitMs(flow, now) ?? 0) < inTimeMs;
-  return isInTime && hasPlace(endpoint, request) ? inTimeMs : 0;
+  if (request.oneToken === true || isBounded(request)) return 0;
+  const { sla, stream, deadline, receivedAt = now } = request;
+  const enoughMs = endpoint.enoughMs(sla, stream);
+  // Who never had as much time as the others need asks for less than they do.
+  if (enoughMs !== undefined && enoughMs < deadline - receivedAt) return enoughMs;
+  return endpoint.leastMs(stream) ?? 0;
+}
+
+/** How long the request may wait there, of so long, and still be answered; 0 or less where it is not worth it. */
+export function worthWaitingMs(
+  endpoint: EndpointView,
+  request: RoutingRequest,
+  withinMs: number,
+  now: Instant,
+): number {
+  if (!hasPlace(endpoint, request)) return 0;
+  const { deadline } = request;
+  const inTimeMs = Math.min(withinMs, deadline - now - answerMs(endpoint, request, now));
+  const waitMs = endpoint.expectedWaitMs(holdsIn(endpoint.spec.tier, request), deadline, now) ?? 0;
+  return waitMs < inTimeMs ? inTimeMs : 0;
 }
 
 /** When a slot is likely to be free again, spread by ±25 % so that the shed do not all return at once. */

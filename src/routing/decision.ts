@@ -15,6 +15,8 @@ export type AwayReason =
   | "draining";
 export type TryReason =
   | "local-first"
+  /** There as well, but only after a wait for one of its slots. */
+  | WaitReason
   /** Forwarded by a peer to this very endpoint. */
   | "local-only"
   | AwayReason
@@ -29,6 +31,11 @@ export type WaitReason = "local-full";
 export type ShedReason = "pool-full" | "queue-full" | "over-share" | "too-late" | "no-endpoint" | "draining";
 export type DeferReason = "deferred";
 export type Reason = TryReason | WaitReason | ShedReason | DeferReason;
+
+/** Why an attempt is made that had to wait for a slot, if that says more. */
+export function afterWaiting(because: TryReason, { peer }: EndpointView): TryReason {
+  return peer === undefined && (because === "local-first" || because === "affinity") ? "local-full" : because;
+}
 
 export type Decision =
   | {

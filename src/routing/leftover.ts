@@ -44,7 +44,7 @@ export function createLeftover(request: RoutingRequest, tried: readonly Tried[],
     weigh(endpoint, tier, exclusion) {
       if (isFull(endpoint, exclusion)) {
         if (endpoint.peer !== undefined) refusal = exclusion === "over-share" ? "over-share" : "pool-full";
-        else if (worthWaitingMs(endpoint, request, now) <= 0)
+        else if (worthWaitingMs(endpoint, request, request.deadline - now, now) <= 0)
           refusal = fullReason(endpoint, request, exclusion === "over-share");
         const waitMs = endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs;
         freeInMs = Math.min(freeInMs ?? Number.POSITIVE_INFINITY, waitMs);

@@ -15,6 +15,10 @@ export interface RoutingRequest extends Flow {
   /** It asks for one token, so that its time can be compared with that of others. */
   readonly oneToken?: boolean | undefined;
   readonly deadline: Instant;
+  /** When it came to this host, so that what it has had in all is known. Undefined: it comes now. */
+  readonly receivedAt?: Instant | undefined;
+  /** Of a stream: it waits longer for a slot only where no other rung has one soon. */
+  readonly waitsUntil?: Instant | undefined;
   /**
    * Above 0 and at most 1: requests with a share hold, all together, at most this part of an endpoint's slots, in flight
    * or in its waiting room; at least one. Whoever asks so has another answer at hand, so that a guess is never worth it.

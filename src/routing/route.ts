@@ -29,7 +29,11 @@ export function route(
   const leftMs = request.deadline - now;
   if (leftMs <= 0) return shed("too-late", admissionRule.retryAfterMs, random);
   if (request.only !== undefined) return routeForwarded(request, request.only, fleet, tried, now, random);
-  const { session } = request;
+  const { session, deadline, waitsUntil = deadline } = request;
+  const soonMs = Math.min(deadline, waitsUntil) - now;
+  /** Worth waiting for where nobody has room soon. */
+  let lastRoom: EndpointView | undefined;
+  let lastWaitMs = 0;
   /** Made when it is needed: most requests find a free slot at once. */
   let left: Leftover | undefined;
 
@@ -60,10 +64,16 @@ export function route(
       left.weigh(endpoint, tier, exclusion);
       if (exclusion !== "full" && exclusion !== "over-share") continue;
       if (room !== undefined && endpoint.waiting >= room.waiting) continue;
-      const waitMs = worthWaitingMs(endpoint, request, now);
-      if (waitMs <= 0) continue;
-      room = endpoint;
-      maxWaitMs = waitMs;
+      const waitMs = worthWaitingMs(endpoint, request, soonMs, now);
+      if (waitMs > 0) {
+        room = endpoint;
+        maxWaitMs = waitMs;
+      } else if (soonMs < leftMs && (lastRoom === undefined || isEmptier(endpoint, lastRoom))) {
+        const lateMs = worthWaitingMs(endpoint, request, leftMs, now);
+        if (lateMs <= 0) continue;
+        lastRoom = endpoint;
+        lastWaitMs = lateMs;
+      }
     }
     if (ready !== undefined) {
       if (ready.length === 1) return attempt(ready[0], rung, "local-first");
@@ -71,7 +81,10 @@ export function route(
       return attempt(balance(ready, now, random), rung, "local-first");
     }
 
-    if (places.near.length + places.far.length > 0 && !(room !== undefined && isBounced(tried))) {
+    if (
+      places.near.length + places.far.length > 0 &&
+      !((room ?? lastRoom) !== undefined && isBounced(tried))
+    ) {
       const toPeer = (peer: EndpointView): Decision => {
         // What is wrong here says more than whose session it is.
         const wellHere = away === "peer-less-pressed" || away === "not-local";
@@ -92,6 +105,8 @@ export function route(
     }
     if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs };
   }
+  if (lastRoom !== undefined)
+    return { do: "wait", endpoint: lastRoom, because: "local-full", maxWaitMs: lastWaitMs };
 
   const { guess, refusal = "no-endpoint", freeInMs } = left ?? {};
   if (refusal !== "no-endpoint") return shed(refusal, freeInMs ?? admissionRule.retryAfterMs, random);
@@ -139,6 +154,10 @@ export const beginsInLane = ({ ladder, laneMs }: RoutingRequest): boolean =>
 /** Whether the lane is what is left to a request whose attempts are used up. */
 export const endsInLane = (request: RoutingRequest, now: Instant): boolean =>
   request.ladder.some(({ tier }) => tier === laneTier) && laneTakes(request, request.deadline - now);
+
+/** Of one tier; a higher rung's room is not left for a lower one's. */
+const isEmptier = (room: EndpointView, than: EndpointView): boolean =>
+  room.spec.tier === than.spec.tier && room.waiting < than.waiting;
 
 const routeRule = { bouncesMost: 2 } as const;
 

@@ -274,11 +274,45 @@ describe("a caller who leaves", () => {
     await clock.advance(5);
     first.leave();
     await clock.advance(10);
-    expect(told(second.done)).toBe("answer 200 by g because local-first after 1");
+    expect(told(second.done)).toBe("answer 200 by g because local-full after 1");
   });
 });
 
 describe("a wait", () => {
+  test("is told in the reason of the answer that it was for, and not of one that came from another tier", async () => {
+    const { clock, ask, expectPeace } = scene({
+      g: { slots: 1, replies: [json("{}", 100), json("{}", 100), status(400), good] },
+      s: { tier: "silver", replies: [good] },
+    });
+    ask();
+    const waited = ask();
+    const streamed = ask({ stream: true, waitsUntil: clock.now() + 50 });
+    await clock.advance(49);
+    expect(told(streamed.done)).toBe("pending");
+    await clock.advance(20);
+    expect(told(streamed.done)).toBe("answer 200 by s because fallback-from-gold after 1");
+    await clock.advance(150);
+    expect(told(waited.done)).toBe("answer 200 by g because local-full after 1");
+    const later = ask();
+    await clock.advance(20);
+    expect(told(later.done)).toBe("answer 400 by g because local-first after 1");
+    expectPeace();
+  });
+
+  test("of a stream goes on past half of its first byte's time where no other tier has room", async () => {
+    const { clock, ask, expectPeace } = scene({
+      g: { slots: 1, replies: [json("{}", 100), good] },
+      s: { tier: "silver", slots: 1, queueLimit: 0, replies: [json("{}", 500)] },
+    });
+    ask();
+    ask({ ladder: [{ tier: "silver", balance: balancers["least-pressure"] }] });
+    const streamed = ask({ stream: true, waitsUntil: clock.now() + 50 });
+    await clock.advance(120);
+    expect(told(streamed.done)).toBe("answer 200 by g because local-full after 1");
+    await clock.advance(500);
+    expectPeace();
+  });
+
   test("ends when a slot is free, and its time is told apart from the engine's", async () => {
     const { clock, ask, expectPeace } = scene({
       g: { slots: 1, replies: [json("{}", 100), json("{}", 10)] },

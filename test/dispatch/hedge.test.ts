@@ -410,7 +410,7 @@ describe("there is no hedge", () => {
 
   test("while somebody waits for a slot there", async () => {
     const { clock, ask, asks, endpointOf } = hedgeScene({ a: { replies: [slow] }, b: { replies: [quick] } });
-    endpointOf("b").enterRoom({}, clock.now());
+    endpointOf("b").enterRoom({}, Number.POSITIVE_INFINITY, clock.now());
     ask();
     await clock.advance(60);
     expect(asks()).toEqual([1, 0]);

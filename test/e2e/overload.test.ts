@@ -247,3 +247,81 @@ test("realtime on gold misses no more of its SLA while interactive is offered fi
   );
   expect(others.filter(({ status }) => status === 429).length, shown).toBeGreaterThan(20);
 }, 60_000);
+
+test("of streams at one and a half times what the engine can do hardly one is cut by its deadline, and as many are answered as it can", async () => {
+  const slots = 8;
+  const gold = ends(await engineOf(10));
+  const router = ends(
+    await startTierline({
+      config: engineToml("gold", gold.url, `max_concurrent = ${slots}\nmax_queue = 64`),
+    }),
+  );
+  const door = opened(router.url);
+  const seconds = longRun ? 20 : 4;
+  const headers = { "x-tierline-deadline-ms": "900" };
+  const ask = (): Promise<Ended> => door.ask({ model: "realtime", tokens: 30, stream: true, headers });
+  const measure = async () => {
+    const full = await keepBusy(slots, 1.5, ask);
+    const peak = full.filter(isOk).length / 1.5;
+    const all = await offer(1.5 * peak, seconds, ask);
+    return { peak, all };
+  };
+  const cutOf = (all: readonly Ended[]): number => all.filter(({ status }) => status === 0).length;
+  const isGood = ({ peak, all }: Awaited<ReturnType<typeof measure>>): boolean =>
+    cutOf(all) <= 0.05 * all.length && all.filter(isOk).length >= 0.8 * peak * seconds;
+  const figures = await measuredOnce(measure, isGood);
+  const shown = JSON.stringify({ peak: figures.peak, ended: statusesOf(figures.all) });
+  showFigures("streams at 1.5x", JSON.parse(shown));
+  expect(isGood(figures), shown).toBe(true);
+  expect(figures.all.filter(({ because }) => because === "too-late").length, shown).toBeGreaterThan(0);
+}, 60_000);
+
+test("realtime is let in before interactive that waits on the same engine, whatever that has still to come to its turn", async () => {
+  const gold = ends(await engineOf(20));
+  const router = ends(
+    await startTierline({ config: engineToml("gold", gold.url, "max_concurrent = 8\nmax_queue = 64") }),
+  );
+  const door = opened(router.url);
+  const patient = (): Promise<Ended> =>
+    door.ask({ model: "gold", tokens: 50, stream: true, headers: { "x-tierline-sla": "interactive" } });
+  const hasty = (): Promise<Ended> => door.ask({ model: "realtime", tokens: 3, stream: true });
+  // It knows how long they take, and nothing of realtime.
+  await Promise.all(Array.from({ length: 8 }, patient));
+  const measure = async () => {
+    const waiting = Promise.all(Array.from({ length: 64 }, patient));
+    await Bun.sleep(200);
+    const realtime = await offer(6, 1.5, hasty);
+    return { realtime, interactive: await waiting };
+  };
+  const all = await measuredOnce(measure, ({ realtime }) => realtime.every(isOk));
+  const shown = JSON.stringify([statusesOf(all.realtime), statusesOf(all.interactive)]);
+  expect(all.realtime.every(isOk), shown).toBe(true);
+  expect(all.interactive.every(isOk), shown).toBe(true);
+}, 60_000);
+
+test("dialogue waits for silver no longer than half of its first byte's time while gold has room", async () => {
+  const [gold, silver] = [ends(await engineOf(20)), ends(await engineOf(20))];
+  const config =
+    engineToml("gold", gold.url, "max_concurrent = 16") +
+    engineToml("silver", silver.url, "max_concurrent = 2\nmax_queue = 64");
+  const router = ends(await startTierline({ config }));
+  const door = opened(router.url);
+  const answerMs = 1000;
+  const firstByteMs = 2000;
+  const ask = (): Promise<Ended> => door.ask({ model: "interactive", tokens: answerMs / 20, stream: true });
+  await ask();
+  // Silver answers two of them a second, gold has place for twelve.
+  const measure = () => offer(6, longRun ? 20 : 4, ask);
+  const inTime = ({ status, tookMs }: Ended): boolean => status === 200 && tookMs < firstByteMs + answerMs;
+  const all = await measuredOnce(measure, (ended) => ended.every(inTime));
+  const reasons = Object.fromEntries(
+    Map.groupBy(all, ({ because }) => because)
+      .entries()
+      .map(([because, { length }]) => [because, length]),
+  );
+  const shown = JSON.stringify({ longest: quantileMs(all, 1), statuses: statusesOf(all), reasons });
+  showFigures("dialogue beside gold", JSON.parse(shown));
+  expect(all.every(inTime), shown).toBe(true);
+  expect(reasons["fallback-from-silver"], shown).toBeGreaterThan(3);
+  expect(reasons["local-full"], shown).toBeGreaterThan(0);
+}, 60_000);

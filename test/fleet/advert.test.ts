@@ -62,7 +62,7 @@ describe("an advert", () => {
     for (let call = 0; call < 10; call += 1) first?.begin("m", true, fleet.nextPick(), now);
     for (let call = 0; call < 6; call += 1)
       first?.end({ kind: "ok", model: "m", stream: true, firstByteMs: 9, totalMs: 90 }, now, () => 0.5);
-    first?.enterRoom({}, now);
+    first?.enterRoom({}, Number.POSITIVE_INFINITY, now);
     first?.setGauges({ running: 7, waiting: 0, kvUsage: 0.123 }, now);
     expect(JSON.stringify(advertOf(fleet.local, host, now)).length).toBeLessThanOrEqual(300);
     expect(said(fleet)).toEqual({

@@ -6,6 +6,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import type { EndpointSpec } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { createEndpointState, endpointRule } from "../../src/fleet/endpoint-state.ts";
+import type { Holds } from "../../src/fleet/flows.ts";
 import type { Outcome, OutcomeKind } from "../../src/fleet/outcome.ts";
 import { outcomes } from "../../src/fleet/outcome.ts";
 
@@ -100,7 +101,7 @@ describe("an endpoint's pressure", () => {
     expect(state.pressure(start)).toBe(0);
     state.begin("m", false, 1, start);
     state.begin("m", false, 2, start);
-    state.enterRoom({}, start);
+    state.enterRoom({}, Number.POSITIVE_INFINITY, start);
     expect(state.pressure(start)).toBe(0.75);
   });
 
@@ -299,20 +300,51 @@ test("how long one more would wait is the holding time by the slots, and unknown
   expect(state.expectedWaitMs()).toBeUndefined();
   call(state, "ok", start, { firstByteMs: 5, totalMs: 400 });
   expect(state.expectedWaitMs()).toBe(100);
-  state.enterRoom({}, start);
+  state.enterRoom({}, Number.POSITIVE_INFINITY, start);
   expect(state.expectedWaitMs()).toBe(200);
+});
+
+test("how long one more would wait counts those who go before it: by deadline, at home before spilled, and an even part first", () => {
+  const state = endpoint();
+  call(state, "ok", start, { firstByteMs: 5, totalMs: 400 });
+  const ofCaller = (caller: string) => ({ flow: { caller } });
+  for (let turn = 0; turn < 4; turn += 1) state.enterRoom(ofCaller("a"), start + 9000, start);
+  const waitMs = (holds: Holds, deadline: number) => state.expectedWaitMs(holds, deadline, start);
+  expect(state.expectedWaitMs()).toBe(500);
+  expect([waitMs(ofCaller("a"), start + 9000), waitMs(ofCaller("a"), start + 8000)]).toEqual([500, 100]);
+  expect([waitMs({ shares: true }, start + 9000), waitMs({ shares: true }, start + 8000)]).toEqual([
+    500, 100,
+  ]);
+  expect(waitMs({ ...ofCaller("a"), spilled: true }, start + 8000)).toBe(500);
+  // However urgent, who holds more than an even part goes behind those who do not.
+  for (let turn = 0; turn < 3; turn += 1) state.begin("m", true, turn, start, ofCaller("b"));
+  expect(waitMs(ofCaller("b"), start + 1)).toBe(500);
+  // Nobody before it, and where others ask its own go through half of the slots.
+  expect(waitMs(ofCaller("c"), start + 1)).toBe(200);
+});
+
+test("what is enough for an answer is learned from whole answers of its class, not from questions of no class", () => {
+  const state = endpoint();
+  for (let turn = 0; turn < 10; turn += 1) {
+    call(state, "ok", start, { firstByteMs: 5, totalMs: 300, like: "realtime" });
+    call(state, "ok", start, { firstByteMs: 5, totalMs: 9 });
+    call(state, "deadline", start, { firstByteMs: 5, totalMs: 9, like: "realtime" });
+  }
+  expect(state.enoughMs("realtime", true)).toBeGreaterThanOrEqual(300);
+  expect(state.enoughMs("realtime", true)).toBeLessThan(361);
+  expect(state.enoughMs("interactive", true)).toBeUndefined();
 });
 
 test("an endpoint counts those with a share apart, in flight and in its room, and all come back", () => {
   const state = endpoint();
   state.begin("m", false, 1, start);
-  state.enterRoom({}, start);
+  state.enterRoom({}, Number.POSITIVE_INFINITY, start);
   expect(state.sharing).toBe(0);
   state.begin("m", false, 2, start, { shares: true });
-  state.enterRoom({ shares: true }, start);
+  state.enterRoom({ shares: true }, Number.POSITIVE_INFINITY, start);
   expect([state.inflight, state.waiting, state.sharing]).toEqual([2, 2, 2]);
-  state.leaveRoom({ shares: true });
-  state.leaveRoom({});
+  state.leaveRoom({ shares: true }, Number.POSITIVE_INFINITY);
+  state.leaveRoom({}, Number.POSITIVE_INFINITY);
   expect(state.sharing).toBe(1);
   state.end({ kind: "ok", model: "m", stream: false, totalMs: 1 }, start, random);
   expect(state.sharing).toBe(1);

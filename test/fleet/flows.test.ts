@@ -138,14 +138,16 @@ describe("the turns until a request has its own", () => {
     queue(player("many"), 12);
     queue(player("few"), 1);
     // The one of `few`, and his own.
-    expect(flows.turnsUntil(player("new"), 13, slots, 0)).toBe(2 / slots);
+    expect(flows.turnsUntil(player("new"), flows.ahead(player("new"), 13), slots, 0)).toBe(2 / slots);
     // Its own twelve go before it, through half of the slots.
-    expect(flows.turnsUntil(player("many"), 13, slots, 0)).toBe(13 / (slots / 2));
+    expect(flows.turnsUntil(player("many"), flows.ahead(player("many"), 13), slots, 0)).toBe(
+      13 / (slots / 2),
+    );
   });
 
   test("are as many as wait where nothing tells them apart", () => {
     const { flows } = scene();
-    expect(flows.turnsUntil({}, 7, slots, 0)).toBe(1);
+    expect(flows.turnsUntil({}, flows.ahead({}, 7), slots, 0)).toBe(1);
   });
 });
 

@@ -47,7 +47,8 @@ function crowded(holds: Holds = { flow: {} }) {
   open.push(host);
   const { endpoint, door } = host;
   for (let turn = 0; turn < 2; turn += 1) endpoint.begin("m", false, turn, door.clock.now(), holds);
-  for (let turn = 0; turn < 4; turn += 1) endpoint.enterRoom(holds, door.clock.now());
+  for (let turn = 0; turn < 4; turn += 1)
+    endpoint.enterRoom(holds, Number.POSITIVE_INFINITY, door.clock.now());
   const ask = async (body: unknown, headers: Record<string, string> = {}) => {
     const response = await host.post(body, undefined, headers);
     await response.arrayBuffer();

@@ -115,6 +115,7 @@ test("at level debug every request has its line", () => {
 for (const because of [
   "local-first",
   "local-only",
+  "local-full",
   "affinity",
   "not-local",
   "peer-less-pressed",

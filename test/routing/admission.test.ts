@@ -1,6 +1,7 @@
 // What is let in, row by row; and who is known to serve what.
 
 import { describe, expect, test } from "bun:test";
+import type { EndpointView } from "../../src/fleet/endpoint-state.ts";
 import { canAnswerIn, holdsIn, retryAfterMs, worthWaitingMs } from "../../src/routing/admission.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { isAbsent } from "../../src/routing/models.ts";
@@ -34,32 +35,53 @@ describe("worthWaitingMs", () => {
     deadline: leftMs,
     ...more,
   });
+  const waitMs = (endpoint: EndpointView, asked: RoutingRequest, withinMs = 1e6): number =>
+    worthWaitingMs(endpoint, asked, withinMs, 0);
   const room = (seen: Seen) => view("a", { waiting: 1, queueLimit: 2, ...seen });
 
   test("needs a place and a turn before the deadline, strictly", () => {
-    expect(worthWaitingMs(room({ expectedWaitMs: 99 }), request(100), 0)).toBe(100);
-    expect(worthWaitingMs(room({ expectedWaitMs: 100 }), request(100), 0)).toBe(0);
-    expect(worthWaitingMs(room({ waiting: 2, expectedWaitMs: 1 }), request(100), 0)).toBe(0);
-    expect(worthWaitingMs(view("a", { queueLimit: 0 }), request(100), 0)).toBe(0);
+    expect(waitMs(room({ expectedWaitMs: 99 }), request(100))).toBe(100);
+    expect(waitMs(room({ expectedWaitMs: 100 }), request(100))).toBe(0);
+    expect(waitMs(room({ waiting: 2, expectedWaitMs: 1 }), request(100))).toBe(0);
+    expect(waitMs(view("a", { queueLimit: 0 }), request(100))).toBe(0);
   });
 
   test("hopes while the pace is unknown, but not without time", () => {
-    expect(worthWaitingMs(view("a"), request(1), 0)).toBe(1);
-    expect(worthWaitingMs(view("a"), request(0), 0)).toBe(0);
+    expect(waitMs(view("a"), request(1))).toBe(1);
+    expect(waitMs(view("a"), request(0))).toBe(0);
   });
 
   test("leaves the time that the quickest answers take, but for questions of one token", () => {
     const seen = room({ expectedWaitMs: 30, leastMs: 60 });
-    expect(worthWaitingMs(seen, request(100), 0)).toBe(40);
-    expect(worthWaitingMs(seen, request(90), 0)).toBe(0);
-    expect(worthWaitingMs(seen, request(90, { share: 0.5 }), 0)).toBe(90);
+    expect(waitMs(seen, request(100))).toBe(40);
+    expect(waitMs(seen, request(90))).toBe(0);
+    expect(waitMs(seen, request(90, { share: 0.5 }))).toBe(90);
+  });
+
+  test("leaves the time that is enough for answers like it, where it ever had that much", () => {
+    const seen = room({ expectedWaitMs: 30, leastMs: 10, enoughMs: 60 });
+    expect(waitMs(seen, request(100))).toBe(40);
+    expect(waitMs(seen, request(90))).toBe(0);
+    // It had less from the start: it asks for less than they do.
+    expect(waitMs(seen, request(60))).toBe(50);
+    // It had more, and has waited it away.
+    expect(waitMs(seen, request(60, { receivedAt: -40 }))).toBe(0);
+    expect(waitMs(seen, request(90, { oneToken: true }))).toBe(90);
+    expect(waitMs(seen, request(90, { share: 0.5 }))).toBe(90);
+  });
+
+  test("allows no more than it may wait, by expectation and by the clock", () => {
+    expect(waitMs(room({ expectedWaitMs: 49 }), request(100), 50)).toBe(50);
+    expect(waitMs(room({ expectedWaitMs: 50 }), request(100), 50)).toBe(0);
+    expect(waitMs(room({}), request(100), 0)).toBe(0);
+    expect(waitMs(room({ enoughMs: 60 }), request(100), 50)).toBe(40);
   });
 
   test("counts on a place in a full room that somebody makes, and not where there is no room at all", () => {
     const full = { waiting: 2, displaces: true } as const;
-    expect(worthWaitingMs(room(full), request(100), 0)).toBe(100);
-    expect(worthWaitingMs(room({ ...full, displaces: false }), request(100), 0)).toBe(0);
-    expect(worthWaitingMs(view("a", { queueLimit: 0, displaces: true }), request(100), 0)).toBe(0);
+    expect(waitMs(room(full), request(100))).toBe(100);
+    expect(waitMs(room({ ...full, displaces: false }), request(100))).toBe(0);
+    expect(waitMs(view("a", { queueLimit: 0, displaces: true }), request(100))).toBe(0);
   });
 });
 

@@ -15,6 +15,8 @@ export interface RouteCase {
   readonly stream?: boolean;
   /** Default: 1000. */
   readonly leftMs?: number;
+  /** Of a stream: so long it would rather wait than go to the next rung. Default: as long as it has. */
+  readonly waitsMs?: number;
   /** Default: the request has none. */
   readonly share?: number;
   readonly tried?: Readonly<Record<string, OutcomeKind>>;
@@ -215,6 +217,96 @@ export const routeCases: readonly RouteCase[] = [
   {
     title: "more in flight than slots, after a reload, is full and not a bug",
     endpoints: { g: { inflight: 9 } },
+    decision: "wait g local-full 1000",
+  },
+
+  {
+    title: "no waiting where the answer would come too late, though the turn would not: the next rung",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 500, enoughMs: 500 }, s: {} },
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "waiting leaves the time that is enough for an answer",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 499, enoughMs: 500 }, s: {} },
+    decision: "wait g local-full 500",
+  },
+  {
+    title: "where others' answers take longer than it ever had, it asks for less, and waits",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 499, enoughMs: 5000 }, s: {} },
+    decision: "wait g local-full 1000",
+  },
+
+  // Full, and a stream: it was promised its first byte earlier than its last.
+  {
+    title: "a stream that would wait too long goes to the next rung",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 500 }, s: {} },
+    waitsMs: 500,
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "a stream waits while its turn is likely to come soon, and no longer",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 499 }, s: {} },
+    waitsMs: 500,
+    decision: "wait g local-full 500",
+  },
+  {
+    title: "a stream that has waited goes to the next rung, whatever is expected",
+    endpoints: { g: full, s: {} },
+    waitsMs: 0,
+    decision: "try s fallback-from-gold",
+  },
+  {
+    title: "a stream waits on the rung where its turn comes soon",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 600 }, s: { inflight: 2, expectedWaitMs: 400 } },
+    waitsMs: 500,
+    decision: "wait s local-full 500",
+  },
+  {
+    title: "a stream waits on its first rung where nobody has room soon",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 700 }, s: { inflight: 2, expectedWaitMs: 600 } },
+    waitsMs: 500,
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "a stream that nobody has room for soon waits in the emptier room of its first rung",
+    endpoints: {
+      g1: { inflight: 2, waiting: 1, expectedWaitMs: 700 },
+      g2: { inflight: 2, expectedWaitMs: 600 },
+      s: { inflight: 2, expectedWaitMs: 600 },
+    },
+    waitsMs: 500,
+    decision: "wait g2 local-full 1000",
+  },
+  {
+    title: "a stream that its share keeps from the next rung waits on its first after all",
+    endpoints: { s: { inflight: 2, expectedWaitMs: 700 }, g: { overShare: "spilled", expectedWaitMs: 700 } },
+    sla: "interactive",
+    ladder: ["silver", "gold"],
+    waitsMs: 500,
+    decision: "wait s local-full 1000",
+  },
+  {
+    title: "a stream waits no longer than it has, however long it would",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 999 }, s: {} },
+    waitsMs: 5000,
+    decision: "wait g local-full 1000",
+  },
+  {
+    title: "a stream whose answer would come too late everywhere is told so",
+    endpoints: { g: { inflight: 2, expectedWaitMs: 700, enoughMs: 400 } },
+    waitsMs: 500,
+    decision: "shed too-late",
+  },
+  {
+    title: "a stream that peers had no room for waits here after all, though its turn comes late",
+    endpoints: {
+      g: { inflight: 2, expectedWaitMs: 700 },
+      gp1: { peer: {} },
+      gp2: { peer: {} },
+      gp3: { peer: {} },
+    },
+    waitsMs: 500,
+    tried: { gp1: "busy", gp2: "busy" },
     decision: "wait g local-full 1000",
   },
 

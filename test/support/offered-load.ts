@@ -8,12 +8,13 @@ import { messages } from "./chat.ts";
 export interface Ask {
   readonly model: string;
   readonly tokens: number;
+  readonly stream?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Ended {
   readonly ask: Ask;
-  /** 0: no answer at all. */
+  /** 0: no answer at all, or a stream that was cut. */
   readonly status: number;
   readonly tookMs: number;
   readonly endedAtMs: number;
@@ -35,8 +36,8 @@ export function openDoor(url: string): Door {
   });
   return {
     async ask(ask) {
-      const { model, tokens, headers = {} } = ask;
-      const body = [Buffer.from(JSON.stringify({ model, messages, max_tokens: tokens }))];
+      const { model, tokens, stream = false, headers = {} } = ask;
+      const body = [Buffer.from(JSON.stringify({ model, messages, max_tokens: tokens, stream }))];
       const began = performance.now();
       const ended = (status: number, said?: { get(name: string): string | undefined }): Ended => ({
         ask,
@@ -54,8 +55,11 @@ export function openDoor(url: string): Door {
           headers: Object.entries({ "content-type": "application/json", ...headers }),
           body,
         }).response;
-        while ((await response.body.next()) !== null);
-        return ended(response.status, response.headers);
+        let last = "";
+        for (let chunk = await response.body.next(); chunk !== null; chunk = await response.body.next())
+          if (stream) last = (last + Buffer.from(chunk).toString()).slice(-32);
+        const isCut = stream && response.status === 200 && !last.includes("[DONE]");
+        return ended(isCut ? 0 : response.status, response.headers);
       } catch {
         return ended(0);
       }

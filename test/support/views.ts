@@ -21,6 +21,7 @@ export interface Seen {
   /** Somebody in its room makes place for whoever comes. */
   readonly displaces?: boolean;
   readonly leastMs?: number;
+  readonly enoughMs?: number;
   readonly health?: Health;
   readonly silent?: boolean;
   readonly barred?: boolean;
@@ -70,6 +71,7 @@ export function view(name: string, seen: Seen = {}): EndpointView {
     hedgeAfterMs: () => seen.hedgeAfterMs,
     expectedWaitMs: () => seen.expectedWaitMs,
     leastMs: () => seen.leastMs,
+    enoughMs: () => seen.enoughMs,
     overShare({ session }, spilled) {
       const { overShare = false } = seen;
       if (typeof overShare === "boolean") return overShare;
