@@ -172,7 +172,18 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       },
       over(end) {
         const { stream, oneToken } = request;
-        const outcome = { ...end, ...holds, model: asked.model, stream, oneToken, yields, beaten };
+        const { flow, spilled, shares } = holds;
+        const outcome = {
+          ...end,
+          flow,
+          spilled,
+          shares,
+          model: asked.model,
+          stream,
+          oneToken,
+          yields,
+          beaten,
+        };
         const moved = endpoint.end(outcome, clock.now(), random);
         breakdowns.ended(request, endpoint, end);
         parts.events.attemptEnded(endpoint, end);
@@ -256,8 +267,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       // It has its place already: with the other.
       move.landed();
     };
-    const finishOf = async (first: Contender, afterMs: number | undefined): Promise<Finish> => {
-      if (afterMs === undefined) return { by: first, result: await first.result, hedge: undefined };
+    const hedged = async (first: Contender, afterMs: number): Promise<Finish> => {
       const begin = (): Contender | undefined => beginHedge(first);
       const finish = await race(first, { clock, afterMs, begin, fellOut });
       if (finish.hedge !== undefined) {
@@ -346,7 +356,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
 
         const first = attempt(request, chosen, decision.because, callerLeft, move);
         move.landed();
-        const { by, result } = await finishOf(first, decision.hedgeAfterMs);
+        const { hedgeAfterMs } = decision;
+        const finish = hedgeAfterMs === undefined ? undefined : await hedged(first, hedgeAfterMs);
+        const by = finish?.by ?? first;
+        const result = finish?.result ?? (await first.result);
         const { endpoint, model } = by;
         const isRenamed =
           isUnknownThere(result) &&
