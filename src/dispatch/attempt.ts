@@ -51,7 +51,7 @@ export interface CallEnd {
   readonly retryAfterMs?: number | undefined;
   readonly usage?: TokenUsage | undefined;
   /** A kept-alive connection closed on it before this end, and it was sent once more. */
-  readonly resent?: true;
+  readonly resent?: boolean;
 }
 
 export type CallResult =
@@ -119,7 +119,7 @@ export function startCall(call: Call): RunningCall {
     cancelDeadline();
     cancelFirstByte?.();
     const totalMs = clock.now() - began;
-    call.over({ kind, firstByteMs, totalMs, ...(resent && { resent }), ...more });
+    call.over({ kind, firstByteMs, totalMs, resent, ...more });
   };
 
   const failed: CallControl["failed"] = (error) => {

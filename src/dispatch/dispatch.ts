@@ -269,8 +269,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       // It has its place already: with the other.
       move.landed();
     };
-    const finishOf = async (first: Contender, afterMs: number | undefined): Promise<Finish> => {
-      if (afterMs === undefined) return { by: first, result: await first.result, hedge: undefined };
+    const hedged = async (first: Contender, afterMs: number): Promise<Finish> => {
       const begin = (): Contender | undefined => beginHedge(first);
       const finish = await race(first, { clock, afterMs, begin, fellOut });
       if (finish.hedge !== undefined) {
@@ -366,7 +365,10 @@ export function createDispatch(parts: DispatchParts): Dispatch {
         journey.because = because;
         const first = attempt(request, chosen, because, callerLeft, move);
         move.landed();
-        const { by, result } = await finishOf(first, decision.hedgeAfterMs);
+        const { hedgeAfterMs } = decision;
+        const finish = hedgeAfterMs === undefined ? undefined : await hedged(first, hedgeAfterMs);
+        const by = finish?.by ?? first;
+        const result = finish?.result ?? (await first.result);
         const { endpoint, model } = by;
         const isRenamed =
           isUnknownThere(result) &&

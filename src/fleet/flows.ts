@@ -158,6 +158,8 @@ export function createFlows() {
     /** Whether such a request must stand back, though there may be free slots. */
     overShare(flow: Flow, spilled: boolean, slots: number, now: Instant): boolean {
       if (spilled && spilledInflight >= shareOf(slots, flowRule.spilledShare)) return true;
+      // Nearly always so at most endpoints: nobody who can be told apart has anything there.
+      if (callers.size === 0 && now >= turnedAwayUntil) return false;
       if (flow.session !== undefined && bySession.othersSince(flow, now - flowRule.othersMs)) {
         const held = sessionHeld(flow);
         if (held !== undefined && held.inflight >= shareOf(slots, flowRule.sessionShare)) return true;

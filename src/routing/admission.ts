@@ -4,7 +4,7 @@ import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Tier } from "../fleet/endpoint.ts";
 import type { EndpointView } from "../fleet/endpoint-state.ts";
-import type { Holds } from "../fleet/flows.ts";
+import type { Flow, Holds } from "../fleet/flows.ts";
 import { shareOf } from "../fleet/flows.ts";
 import type { RoutingRequest } from "./request.ts";
 
@@ -42,11 +42,18 @@ const isBounded = ({ share, pressureBelow }: RoutingRequest): boolean =>
 const isSpilled = ({ sla, ladder, spilled }: RoutingRequest, tier: Tier): boolean =>
   spilled === true || (sla !== "realtime" && ladder[0]?.tier !== tier);
 
+/** Most requests say nothing of whose they are, and hold their places on one of these terms. */
+const nobody: Flow = {};
+const anonymous: Holds = { flow: nobody, spilled: false };
+const anonymousSpilled: Holds = { flow: nobody, spilled: true };
+
 /** On which terms the request has a place in that tier. */
 export function holdsIn(tier: Tier, request: RoutingRequest): Holds {
   if (isBounded(request)) return { shares: request.share !== undefined };
   const { caller, session } = request;
-  return { flow: { caller, session }, spilled: isSpilled(request, tier) };
+  const spilled = isSpilled(request, tier);
+  if (caller === undefined && session === undefined) return spilled ? anonymousSpilled : anonymous;
+  return { flow: { caller, session }, spilled };
 }
 
 /** Whether it must leave what is free to others. */
