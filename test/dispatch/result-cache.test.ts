@@ -88,7 +88,7 @@ test("whoever joined a question that made room for others, as one too many of it
   expect(told(last?.done)).toBe("tier_overloaded over-share");
   expect(told(same.done)).toBe("tier_overloaded over-share");
   await clock.advance(1500);
-  expect(told(joined.done)).toBe("miss 200 local-first 1");
+  expect(told(joined.done)).toBe("miss 200 local-full 1");
   expect(told(other.done)).toStartWith("miss 200");
   expectPeace();
 });
