@@ -3,7 +3,7 @@
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { Flow, Holds } from "../fleet/flows.ts";
 import { shareOf } from "../fleet/flows.ts";
 import type { Shed, ShedReason } from "./decision.ts";

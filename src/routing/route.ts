@@ -4,7 +4,7 @@
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import { admissionRule, shed, worthWaitingMs } from "./admission.ts";
 import { byAffinity } from "./affinity.ts";
