@@ -8,7 +8,7 @@ import type { StreamGuard } from "./stream-guard.ts";
 import type { TokenUsage } from "./token-usage.ts";
 import type { WholeEvents } from "./whole-events.ts";
 
-/** The reins of one call, held by attempt.ts. */
+/** The reins of one call, held by call.ts. */
 export interface CallControl {
   /** Accounts for the call and frees its slot; only the first time counts. */
   end(kind: OutcomeKind, more?: { retryAfterMs?: number | undefined; usage?: TokenUsage | undefined }): void;

@@ -7,7 +7,7 @@ import type { EndpointState } from "../fleet/endpoint-state.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import type { Quarantine } from "../fleet/quarantine.ts";
 import { quarantineRule } from "../fleet/quarantine.ts";
-import type { CallEnd } from "./attempt.ts";
+import type { CallEnd } from "./call.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 
 export interface Breakdowns {

@@ -1,113 +1,39 @@
 // The loop around routing: ask, try, report the outcome, ask again with one more attempt in `tried`.
 
-import type { Clock, Instant } from "../base/clock.ts";
+import type { Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
-import type { ErrorCode } from "../base/error-codes.ts";
-import type { Random } from "../base/random.ts";
-import type { Asked } from "../engines/look.ts";
-import type { EndpointSpec } from "../fleet/endpoint.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
-import type { Fleet } from "../fleet/fleet.ts";
-import { readLoadHint } from "../fleet/load.ts";
-import type { Outcome } from "../fleet/outcome.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import type { Quarantine } from "../fleet/quarantine.ts";
-import { admissionRule, holdsIn, retryAfterMs } from "../routing/admission.ts";
-import { modelAt, whyNot } from "../routing/candidates.ts";
-import type { Reason, Shed, TryReason } from "../routing/decision.ts";
+import { admissionRule, holdsIn, shed } from "../routing/admission.ts";
+import { whyNot } from "../routing/candidates.ts";
+import type { Shed } from "../routing/decision.ts";
 import { afterWaiting } from "../routing/decision.ts";
 import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
 import type { RoutingRequest, Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
-import type { CallEnd } from "./attempt.ts";
-import { startCall } from "./attempt.ts";
+import type { AttemptEvents, AttemptParts, Move } from "./attempt.ts";
+import { createBeginAttempt } from "./attempt.ts";
 import { createBreakdowns } from "./breakdowns.ts";
-import { engineCall } from "./engine-call.ts";
-import type { EngineLink } from "./engine-link.ts";
-import type { Evacuation } from "./evacuation.ts";
+import type { Dispatched, Journey } from "./dispatched.ts";
 import type { Contender, Finish, HedgeEnd, Unanswered } from "./hedge.ts";
 import { race } from "./hedge.ts";
 import { isUnknownThere, servesAnother } from "./hot-swap.ts";
 import type { InferenceRequest } from "./inference-request.ts";
+import { noteMissed } from "./note-missed.ts";
 import { refusalOf, stopped } from "./refusal.ts";
-import type { Relay } from "./relay.ts";
 import type { RetryBudget } from "./retry-budget.ts";
-import type { WaitingRooms } from "./waiting-room.ts";
 
 export const dispatchRule = { attemptsMost: 3 } as const;
 
-/** What became of one attempt, for the log and the counters. */
-export interface AttemptRecord extends Tried {
-  readonly because: TryReason;
-  readonly ms: number;
-  readonly why: string;
-  readonly retryAfterMs: number | undefined;
-}
-
-/** How a request went so far; filled while it goes, complete when `onEnd` is called. */
-export interface Journey {
-  readonly tried: AttemptRecord[];
-  /** Time spent waiting for a slot. */
-  queuedMs: number;
-  /** Time spent in calls to engines, until their answers could begin or they failed. */
-  engineMs: number;
-  /** `cached` and `joined`: the answer of another request. `quarantined`: engines died of it. */
-  because: Reason | "cached" | "joined" | "quarantined";
-  /** What became of the call that was made beside a slow one, where there was one. */
-  hedge?: HedgeEnd;
-}
-
-/** Who gave the answer; where it is given again, perhaps long ago. */
-export type AnsweredBy = Pick<EndpointSpec, "name" | "tier" | "locality">;
-
-export interface Answer {
-  readonly kind: "answer";
-  readonly status: number;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: Uint8Array | Relay;
-  readonly answeredBy: AnsweredBy;
-  /** What the engine was asked for; undefined: its models were not known. */
-  readonly model?: string | undefined;
-  readonly attempts: number;
-  readonly answeredAt: Instant;
-  readonly journey: Journey;
-  /** What the result cache did; `off` where it had no say. */
-  readonly cache: "hit" | "join" | "miss" | "off";
-  /** Of an answer that was kept. */
-  readonly ageMs?: number;
-}
-
-export type Dispatched =
-  | Answer
-  | {
-      readonly kind: "refusal";
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly retryAfterMs: number | undefined;
-      readonly journey: Journey;
-    }
-  /** The caller left before there was an answer. */
-  | { readonly kind: "gone"; readonly journey: Journey }
-  /** It is for the async lane. Nothing of it is stored yet: that is the door's to see to. */
-  | { readonly kind: "defer"; readonly journey: Journey };
-
-export interface DispatchEvents {
-  /** A call is over. */
-  attemptEnded(endpoint: EndpointState, end: CallEnd): void;
-  breakerMoved(endpoint: EndpointState, asked: Asked, to: "opened" | "closed"): void;
+export interface DispatchEvents extends AttemptEvents {
   hedged(end: HedgeEnd): void;
 }
 
-export interface DispatchParts {
-  readonly fleet: Fleet;
-  readonly linkOf: (endpoint: EndpointState) => EngineLink;
-  readonly rooms: WaitingRooms;
-  readonly evacuation: Evacuation;
+export interface DispatchParts extends Omit<AttemptParts, "breakdowns"> {
   readonly budget: RetryBudget;
   readonly quarantine: Quarantine;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly events: DispatchEvents;
 }
 
@@ -117,93 +43,9 @@ const nowhere: readonly EndpointState[] = [];
 export type Dispatch = (request: InferenceRequest, callerLeft: Leaving) => Promise<Dispatched>;
 
 export function createDispatch(parts: DispatchParts): Dispatch {
-  const { fleet, rooms, evacuation, budget, clock, random } = parts;
+  const { fleet, rooms, budget, clock, random } = parts;
   const breakdowns = createBreakdowns(parts.quarantine, clock);
-
-  /** One call, from the slot taken to the slot given back. */
-  const attempt = (
-    request: InferenceRequest,
-    endpoint: EndpointState,
-    because: TryReason,
-    callerLeft: Leaving,
-    move: Move,
-  ): Contender => {
-    const model = modelAt(endpoint, request);
-    const link = parts.linkOf(endpoint);
-    const asked: Asked = { path: request.path, model: model ?? "" };
-    const holds = holdsIn(endpoint.spec.tier, request);
-    const yields = request.pressureBelow !== undefined;
-    const wire = engineCall(request, link, model);
-    const since = clock.now();
-    let beaten: Outcome["beaten"];
-    request.taken?.(endpoint);
-    endpoint.begin(asked.model, request.stream, fleet.nextPick(), since, holds);
-    const answered = evacuation.enlist(endpoint, {
-      ...asked,
-      leaveIfBetter(now) {
-        if (!move.mayLeave(endpoint, now)) return undefined;
-        const { promise, resolve } = Promise.withResolvers<void>();
-        // Both calls of a request may be left in one moment, and somebody waits for each.
-        const { landed } = move;
-        move.landed = () => {
-          landed();
-          resolve();
-        };
-        call.stop("silent");
-        return promise;
-      },
-    });
-    const leave = (): void => call.stop("cancelled");
-    const call = startCall({
-      wire,
-      link,
-      firstByteMs: request.stream ? request.firstByteMs : undefined,
-      deadline: request.deadline,
-      clock,
-      heard: () => endpoint.heard(clock.now()),
-      load(value) {
-        if (link.peer === undefined) {
-          const gauges = link.dialect.loadHeader?.read(value);
-          if (gauges !== undefined && endpoint.setGauges(gauges, clock.now()))
-            rooms.slotFreed(endpoint, endpoint.spec.slots - endpoint.inflight);
-        } else {
-          const load = readLoadHint(value);
-          if (load !== undefined) endpoint.told(load, clock.now());
-        }
-      },
-      settled() {
-        answered();
-        // A relayed answer is watched by whoever pumps it.
-        callerLeft.removeEventListener("abort", leave);
-      },
-      over(end) {
-        const { stream, oneToken } = request;
-        const like = oneToken === true || request.share !== undefined ? undefined : request.sla;
-        const outcome = { ...end, ...holds, model: asked.model, stream, like, oneToken, yields, beaten };
-        const moved = endpoint.end(outcome, clock.now(), random);
-        breakdowns.ended(request, endpoint, end);
-        parts.events.attemptEnded(endpoint, end);
-        if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
-        if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
-        else if (endpoint.peer !== undefined) rooms.slotFreed(endpoint);
-        // Its slots may have become fewer meanwhile. Where more than this one is free, whom others kept from it may go.
-        else rooms.slotFreed(endpoint, Math.min(2, endpoint.spec.slots - endpoint.inflight));
-      },
-    });
-    callerLeft.addEventListener("abort", leave);
-    if (callerLeft.aborted) leave();
-    return {
-      endpoint,
-      model,
-      because,
-      since,
-      result: call.result,
-      beaten(as) {
-        beaten = as;
-        call.stop("cancelled");
-      },
-    };
-  };
+  const attempt = createBeginAttempt({ ...parts, breakdowns });
 
   const isSwapped = (
     model: string,
@@ -347,12 +189,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           if (wake === "left") return { kind: "gone", journey };
           if (wake === "displaced") {
             journey.because = "over-share";
-            const usualMs = chosen.expectedWaitMs() ?? admissionRule.retryAfterMs;
-            return refuse({
-              do: "shed",
-              because: journey.because,
-              retryAfterMs: retryAfterMs(usualMs, random),
-            });
+            return refuse(shed("over-share", chosen.expectedWaitMs() ?? admissionRule.retryAfterMs, random));
           }
           wokenBy = wake === "woken" ? chosen : undefined;
           continue;
@@ -418,21 +255,4 @@ export function createDispatch(parts: DispatchParts): Dispatch {
 function isOverShare(endpoint: EndpointState, request: RoutingRequest, now: Instant): boolean {
   const { flow, spilled = false } = holdsIn(endpoint.spec.tier, request);
   return flow !== undefined && endpoint.overShare(flow, spilled, now);
-}
-
-/** Whoever holds all of an endpoint must learn that others want some of it, be there no room to wait in. */
-export function noteMissed(request: RoutingRequest, fleet: Fleet, now: Instant): void {
-  for (const { tier } of request.ladder) {
-    const { flow } = holdsIn(tier, request);
-    if (flow === undefined) return;
-    for (const endpoint of fleet.inTier(tier)) endpoint.missedBy(flow, now);
-  }
-}
-
-/** What a request on its way to another endpoint shares with whoever sends it there. */
-interface Move {
-  /** Whether it leaves that endpoint: it has a place elsewhere, or may take one and pay for it. */
-  mayLeave(endpoint: EndpointState, now: Instant): boolean;
-  /** Called when the request has its next place, or none. */
-  landed: () => void;
 }

@@ -5,7 +5,7 @@ import type { Clock, Instant } from "../base/clock.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Outcome } from "../fleet/outcome.ts";
 import type { TryReason } from "../routing/decision.ts";
-import type { CallResult } from "./attempt.ts";
+import type { CallResult } from "./call.ts";
 
 /** A call that is under way for a request. */
 export interface Contender {

@@ -4,7 +4,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
-import type { CallResult } from "./attempt.ts";
+import type { CallResult } from "./call.ts";
 import type { EngineLink } from "./engine-link.ts";
 
 /** Whether it says that it does not know the model, or the path: engines use one status for both. */

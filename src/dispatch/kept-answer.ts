@@ -1,7 +1,7 @@
 // An answer that can be given again: which ones can, what is held of them, and what that weighs.
 
 import type { InferencePath } from "../engines/dialect.ts";
-import type { AnsweredBy, Dispatched } from "./dispatch.ts";
+import type { AnsweredBy, Dispatched } from "./dispatched.ts";
 import { isWholeAnswer } from "./whole-answer.ts";
 
 /** What an entry weighs beyond its bytes: slots, records, and the heads of strings and buffers. An estimate, rounded up. */

@@ -3,9 +3,8 @@
 import type { Instant } from "../base/clock.ts";
 import { hash32 } from "../base/hash32.ts";
 import type { Random } from "../base/random.ts";
-import type { Breaker, BreakerState } from "./breaker.ts";
-import { createBreaker } from "./breaker.ts";
 import type { EndpointSpec } from "./endpoint.ts";
+import type { EngineGauges, Health } from "./endpoint-view.ts";
 import type { Flow, Holds } from "./flows.ts";
 import { createFlows } from "./flows.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
@@ -14,6 +13,7 @@ import { createHoldTimes } from "./hold-times.ts";
 import { createLatency } from "./latency.ts";
 import type { EngineState, Load } from "./load.ts";
 import { asCount } from "./load.ts";
+import { createModelBreakers } from "./model-breakers.ts";
 import type { Outcome } from "./outcome.ts";
 import { outcomeRow } from "./outcome.ts";
 import type { PeerEndpoint, PeerView } from "./peer.ts";
@@ -24,80 +24,16 @@ import { createSilence, quietLimitMs } from "./silence.ts";
 import { createSlotLimit } from "./slot-limit.ts";
 import { slowStartWeight } from "./slow-start.ts";
 
-export type Health = "unknown" | "ok" | "unhealthy";
-
-/** What an engine says of itself; what it does not say is undefined, never 0. */
-export interface EngineGauges {
-  readonly running?: number | undefined;
-  readonly waiting?: number | undefined;
-  /** 0 to 1. */
-  readonly kvUsage?: number | undefined;
-}
-
-/** What routing may see: a read-only type over the live object. */
-export interface EndpointView {
-  readonly spec: EndpointSpec;
-  /** Undefined until the engine or the operator has named them. */
-  readonly models: readonly string[] | undefined;
-  readonly inflight: number;
-  readonly waiting: number;
-  /** Of those in flight and those waiting, the ones that may hold only a share of the endpoint. */
-  readonly sharing: number;
-  readonly health: Health;
-  readonly silent: boolean;
-  /** Turn of the last pick, rising over the whole fleet: round robin takes the lowest. */
-  readonly lastPick: number;
-  /** Of its name, for what is drawn by it. */
-  readonly nameHash: number;
-  /** Undefined: it is an engine of this host. */
-  readonly peer: PeerView | undefined;
-  /** Refused or reset moments ago. */
-  barred(now: Instant): boolean;
-  /** Said itself that it is full, and the time it asked for has not passed. `shares`: for who may hold only a share. */
-  pushedBack(now: Instant, shares?: boolean): boolean;
-  breakerAdmits(model: string, now: Instant): boolean;
-  /** The worst over the models. */
-  breakerState(now: Instant): BreakerState;
-  /** How full and how troubled: 0 idle, 1 full, more when it fails or is just back. Half, where a peer's is not known. */
-  pressure(now: Instant): number;
-  /** Median first byte of the streams of the last ten seconds, or what a peer says it is; undefined where there were too few. */
-  recentFirstByteMs(now: Instant): number | undefined;
-  /**
-   * How long a call may wait for its first byte before a second one elsewhere is likely to be first: of streams, or of
-   * questions for one token. Undefined: never, or nobody knows.
-   */
-  hedgeAfterMs(stream: boolean): number | undefined;
-  /** Whether a request of that flow must stand back for others. `spilled`: it would rather be in another tier. */
-  overShare(flow: Flow, spilled: boolean, now: Instant): boolean;
-  /** Whether somebody in its full waiting room would make room for such a newcomer. */
-  displaces(holds: Holds): boolean;
-  /**
-   * How long one more request in the waiting room would wait, that one behind those who go before it, or any behind all;
-   * undefined while nothing is known.
-   */
-  expectedWaitMs(waiter?: Holds, deadline?: Instant, now?: Instant): number | undefined;
-  /** What nearly every answer took at least, until their first byte; undefined while too few are known. */
-  leastMs(stream: boolean): number | undefined;
-  /** What is enough for nearly all answers to requests of that class, until they are whole; undefined while too few are known. */
-  enoughMs(like: string, stream: boolean): number | undefined;
-}
-
-export const endpointRule = {
+const endpointRule = {
   barMs: 300,
   /** Engine gauges older than this are unknown. */
   gaugesStaleMs: 3000,
   /** Share of the newest outcome in the running share of failures, and how fast that is forgotten. */
   troubleShare: 0.1,
   troubleForgetMs: 5000,
-  /** Different models with a breaker of their own, for one endpoint. */
-  breakersMost: 64,
   /** Who has less time than all but this part of the answers took has too little. */
   leastShare: 0.05,
 } as const;
-
-/** Names come from callers: beyond the bound they share one breaker. */
-const shared = "";
-const ownBreakersMost = endpointRule.breakersMost - 1;
 
 export type EndpointState = ReturnType<typeof createEndpointState>;
 
@@ -111,9 +47,7 @@ export function createEndpointState(
   const limit = createSlotLimit(initial.slots);
   const nameHash = hash32(initial.name);
   let pinnedModels = initialModels;
-  const breakers = new Map<string, Breaker>();
-  /** Nearly always so, and it spares every decision a look-up. */
-  let allClosed = true;
+  const breakers = createModelBreakers();
   const latency = createLatency();
   const holdTimes = createHoldTimes();
   /** Made with the first call of their sort: most peers never get one. */
@@ -140,18 +74,6 @@ export function createEndpointState(
   let gaugesAt = Number.NEGATIVE_INFINITY;
   let trouble = 0;
   let troubleAt = 0;
-
-  /** Undefined: nothing was ever asked of it under that name. */
-  const breakerKnown = (model: string): Breaker | undefined =>
-    breakers.get(model) ?? (breakers.size < ownBreakersMost ? undefined : breakers.get(shared));
-
-  const breakerOf = (model: string): Breaker => {
-    const known = breakerKnown(model);
-    if (known !== undefined) return known;
-    const breaker = createBreaker();
-    breakers.set(breakers.size < ownBreakersMost ? model : shared, breaker);
-    return breaker;
-  };
 
   const troubleNow = (now: Instant): number =>
     trouble === 0 ? 0 : trouble * Math.exp((troubleAt - now) / endpointRule.troubleForgetMs);
@@ -233,17 +155,8 @@ export function createEndpointState(
     barred: (now: Instant) => now < barredUntil || behind?.bar.barred(now) === true,
     pushedBack: (now: Instant, shares = false) =>
       pushBack.active(now) || (shares && sharePushBack.active(now)),
-    breakerAdmits: (model: string, now: Instant) => allClosed || (breakerKnown(model)?.admits(now) ?? true),
-    breakerState(now: Instant): BreakerState {
-      let worst: BreakerState = "closed";
-      if (allClosed) return worst;
-      for (const breaker of breakers.values()) {
-        const state = breaker.state(now);
-        if (state === "open") return "open";
-        if (state === "half-open") worst = "half-open";
-      }
-      return worst;
-    },
+    breakerAdmits: breakers.admits,
+    breakerState: breakers.state,
     pressure(now: Instant): number {
       let full = (inflight + waiting) / spec.slots;
       if (behind !== undefined) {
@@ -318,7 +231,7 @@ export function createEndpointState(
       if (holds.shares === true) sharing += 1;
       if (stream) inflightStreams += 1;
       lastPick = pick;
-      breakerOf(model).begin(now);
+      breakers.begin(model, now);
       // Of a peer's slots its router tells everybody.
       if (behind === undefined) pushBack.tried(now);
       silence.owed(now);
@@ -363,12 +276,8 @@ export function createEndpointState(
       // And who was outrun gives up its slot early, so that it must not look the less loaded for it.
       const troubled = failure !== undefined || outrun || (load === true && !ofShare && !ofJob);
       if (troubled || answered === true) noteTrouble(troubled, now);
-      const change = breakerOf(outcome.model).record(outcome.kind, now, random);
-      if (change === "opened") allClosed = false;
-      if (change === "closed") {
-        backSince = now;
-        allClosed = breakers.values().every((breaker) => breaker.state(now) === "closed");
-      }
+      const change = breakers.record(outcome.model, outcome.kind, now, random);
+      if (change === "closed") backSince = now;
       return change;
     },
     enterRoom(holds: Holds, deadline: Instant, now: Instant): void {
@@ -387,7 +296,7 @@ export function createEndpointState(
       if (health === "unhealthy" && next === "ok") {
         backSince = now;
         barredUntil = 0;
-        for (const breaker of breakers.values()) breaker.restarted(now);
+        breakers.restarted(now);
       }
       health = next;
     },
@@ -423,7 +332,7 @@ export function createEndpointState(
     },
     /** The recovery question was answered: the next call to each model may be the test call. */
     answeredAgain(now: Instant): void {
-      for (const breaker of breakers.values()) breaker.invite(now);
+      breakers.invite(now);
       if (silence.heard(now)) backSince = now;
     },
     /** By the streams in flight where there are any, since they owe their first byte sooner. */

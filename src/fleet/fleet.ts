@@ -3,8 +3,9 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { EndpointSpec, Tier } from "./endpoint.ts";
-import type { EndpointState, EndpointView } from "./endpoint-state.ts";
+import type { EndpointState } from "./endpoint-state.ts";
 import { createEndpointState } from "./endpoint-state.ts";
+import type { EndpointView } from "./endpoint-view.ts";
 import type { PeerFacts, PeerTable } from "./peer-table.ts";
 import { createPeerTable } from "./peer-table.ts";
 import { createShortage } from "./shortage.ts";

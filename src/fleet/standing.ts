@@ -2,7 +2,7 @@
 // request only (its model, its deadline) is routing's to say, in the same words.
 
 import type { Instant } from "../base/clock.ts";
-import type { EndpointView } from "./endpoint-state.ts";
+import type { EndpointView } from "./endpoint-view.ts";
 import type { PeerRefusal } from "./peer.ts";
 
 export type Standing =

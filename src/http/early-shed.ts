@@ -1,8 +1,8 @@
 // While callers are being refused for want of room: whether a request can be refused by its headers alone. Reading and
 // parsing a body that nobody will answer is most of what a refusal costs.
 
-import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
-import { noteMissed } from "../dispatch/dispatch.ts";
+import type { Dispatched, Journey } from "../dispatch/dispatched.ts";
+import { noteMissed } from "../dispatch/note-missed.ts";
 import { refusalOf } from "../dispatch/refusal.ts";
 import { tiers } from "../fleet/endpoint.ts";
 import { sessionHeader } from "../host/forwarded.ts";

@@ -2,7 +2,7 @@
 // the router that sent it. Making the seals is the business of host/.
 
 import type { ErrorCode } from "../base/error-codes.ts";
-import type { Dispatched } from "../dispatch/dispatch.ts";
+import type { Dispatched } from "../dispatch/dispatched.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { IntentQuestion } from "../engines/intent-question.ts";
 import { readIntentOdds } from "../engines/intent-question.ts";

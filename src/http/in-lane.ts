@@ -4,7 +4,7 @@
 import type { Leaving } from "../base/departure.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { isErrorCode } from "../base/error-codes.ts";
-import type { Dispatched } from "../dispatch/dispatch.ts";
+import type { Dispatched } from "../dispatch/dispatched.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { InferencePath } from "../engines/dialect.ts";
 import type { SeenJob } from "../jobs/desk.ts";

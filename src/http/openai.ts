@@ -3,7 +3,7 @@
 import type { Instant } from "../base/clock.ts";
 import { Departure } from "../base/departure.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
-import type { Answer, Dispatched } from "../dispatch/dispatch.ts";
+import type { Answer, Dispatched } from "../dispatch/dispatched.ts";
 import type { InferencePath } from "../engines/dialect.ts";
 import type { Admitted, Arrival } from "./arrival.ts";
 import { closed } from "./closed.ts";

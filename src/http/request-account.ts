@@ -4,7 +4,7 @@ import type { Clock, Instant } from "../base/clock.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { observe } from "../base/histogram.ts";
 import { tokenBucket } from "../base/token-bucket.ts";
-import type { Dispatched, Journey } from "../dispatch/dispatch.ts";
+import type { Dispatched, Journey } from "../dispatch/dispatched.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
 import type { SlaClass } from "../routing/sla.ts";
 import type { Log } from "../telemetry/log.ts";

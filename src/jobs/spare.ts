@@ -1,7 +1,7 @@
 // How many jobs the fleet has room for while nobody needs that room, and how many must go when somebody does. Pure.
 
 import type { Instant } from "../base/clock.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import { available } from "../fleet/fleet.ts";
 

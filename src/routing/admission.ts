@@ -3,9 +3,10 @@
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { Flow, Holds } from "../fleet/flows.ts";
 import { shareOf } from "../fleet/flows.ts";
+import type { Shed, ShedReason } from "./decision.ts";
 import type { RoutingRequest } from "./request.ts";
 
 export const admissionRule = {
@@ -101,3 +102,9 @@ export function retryAfterMs(usualMs: number, random: Random): number {
   const spread = usualMs * (0.75 + 0.5 * random());
   return Math.ceil(Math.min(admissionRule.retryAfterMostMs, Math.max(1, spread)));
 }
+
+export const shed = (because: ShedReason, usualMs: number, random: Random): Shed => ({
+  do: "shed",
+  because,
+  retryAfterMs: retryAfterMs(usualMs, random),
+});

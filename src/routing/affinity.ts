@@ -3,7 +3,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import { hash32, mix32 } from "../base/hash32.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 
 const affinityRule = {
   /** Times the mean pressure that an endpoint may bear and still be chosen. */

@@ -1,7 +1,7 @@
 // Which endpoints could serve a request now, and of each other one, why not.
 
 import type { Instant } from "../base/clock.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import { canAnswerIn, isPressed, overShare, shareFull } from "./admission.ts";
 import type { Exclusion } from "./decision.ts";
 import type { RoutingRequest, Tried } from "./request.ts";

@@ -3,7 +3,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { Places } from "../fleet/fleet.ts";
 import { byAffinity, homeOf } from "./affinity.ts";
 import { whyNot } from "./candidates.ts";

@@ -2,7 +2,7 @@
 // response header, so "why did this go there?" is one look-up.
 
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { OutcomeKind } from "../fleet/outcome.ts";
 import type { PeerRefusal } from "../fleet/peer.ts";
 

@@ -1,7 +1,7 @@
 // Whether a request may have a second call beside a slow one, and where that may go. A whole answer never has: its length
 // is the caller's choice, so that a long wait says nothing of the endpoint, and a second call would be as long.
 
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import type { RoutingRequest } from "./request.ts";
 import type { Rung } from "./sla.ts";

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import { admissionRule, hasPlace, worthWaitingMs } from "./admission.ts";
 import { guessRank } from "./candidates.ts";
 import type { Exclusion, ShedReason } from "./decision.ts";

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import { whyNot } from "./candidates.ts";
 import type { Decision } from "./decision.ts";

@@ -4,14 +4,14 @@
 import type { Instant } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Tier } from "../fleet/endpoint.ts";
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
-import { admissionRule, retryAfterMs, worthWaitingMs } from "./admission.ts";
+import { admissionRule, shed, worthWaitingMs } from "./admission.ts";
 import { byAffinity } from "./affinity.ts";
 import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
 import { choosePeer, lookOver } from "./choose-peer.ts";
-import type { AwayReason, Decision, Shed, ShedReason, TryReason } from "./decision.ts";
+import type { AwayReason, Decision, TryReason } from "./decision.ts";
 import { hedgeAfterMs } from "./hedging.ts";
 import type { Leftover } from "./leftover.ts";
 import { createLeftover } from "./leftover.ts";
@@ -180,9 +180,3 @@ function becauseOf(
   const last = tried.at(-1);
   return last === undefined ? otherwise : `retry-after-${last.outcome}`;
 }
-
-const shed = (because: ShedReason, usualMs: number, random: Random): Shed => ({
-  do: "shed",
-  because,
-  retryAfterMs: retryAfterMs(usualMs, random),
-});

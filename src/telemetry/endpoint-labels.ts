@@ -1,7 +1,7 @@
 // Which endpoints have series of their own. This host's always have; of peers' endpoints so many as are used, and only
 // while they are in the fleet, since in a fleet that scales every instance would otherwise leave its series behind.
 
-import type { EndpointView } from "../fleet/endpoint-state.ts";
+import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
 import type { Family } from "./registry.ts";
 

@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
-import type { CallEnd } from "../../src/dispatch/attempt.ts";
-import type { Dispatched } from "../../src/dispatch/dispatch.ts";
+import type { CallEnd } from "../../src/dispatch/call.ts";
 import { createDispatch } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched } from "../../src/dispatch/dispatched.ts";
 import { createEvacuation } from "../../src/dispatch/evacuation.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { createRetryBudget } from "../../src/dispatch/retry-budget.ts";

@@ -1,8 +1,8 @@
 // The loop between routing and the engines: failing over, deadlines, leaving, waiting, evacuation.
 
 import { describe, expect, test } from "bun:test";
-import type { Dispatched } from "../../src/dispatch/dispatch.ts";
 import { dispatchRule } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched } from "../../src/dispatch/dispatched.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { Reply } from "../support/fake-wire.ts";

@@ -1,7 +1,8 @@
 // Intents over a dispatch that does what a test says, in virtual time: the stage for the tests of answering.
 
 import { seededRandom } from "../../src/base/random.ts";
-import type { Dispatch, Dispatched, Journey } from "../../src/dispatch/dispatch.ts";
+import type { Dispatch } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched, Journey } from "../../src/dispatch/dispatched.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import type { QuestionOutcome } from "../../src/dispatch/intent-questions.ts";
 import { createIntents } from "../../src/dispatch/intents.ts";

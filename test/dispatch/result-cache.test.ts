@@ -5,7 +5,7 @@ import type { CacheSettings } from "../../src/base/cache-control.ts";
 import type { CacheRestore, RestoreRefusal } from "../../src/base/cache-restore.ts";
 import { Departure } from "../../src/base/departure.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { Answer, Dispatched } from "../../src/dispatch/dispatch.ts";
+import type { Answer, Dispatched } from "../../src/dispatch/dispatched.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { createResultCache } from "../../src/dispatch/result-cache.ts";
 import { reuseOf } from "../../src/dispatch/reuse.ts";

@@ -1,7 +1,7 @@
 // Streams through the loop: elsewhere until the first event is out, never afterwards.
 
 import { describe, expect, test } from "bun:test";
-import type { Dispatched } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched } from "../../src/dispatch/dispatched.ts";
 import { BrokenAnswer } from "../../src/dispatch/relay.ts";
 import type { Reply } from "../support/fake-wire.ts";
 import { events, good, hangs, scene, streamed, told } from "./scene.ts";

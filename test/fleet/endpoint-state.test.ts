@@ -5,8 +5,9 @@ import fc from "fast-check";
 import { seededRandom } from "../../src/base/random.ts";
 import type { EndpointSpec } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
-import { createEndpointState, endpointRule } from "../../src/fleet/endpoint-state.ts";
+import { createEndpointState } from "../../src/fleet/endpoint-state.ts";
 import type { Holds } from "../../src/fleet/flows.ts";
+import { breakersMost } from "../../src/fleet/model-breakers.ts";
 import type { Outcome, OutcomeKind } from "../../src/fleet/outcome.ts";
 import { outcomes } from "../../src/fleet/outcome.ts";
 
@@ -208,7 +209,7 @@ describe("an endpoint's breakers", () => {
 
   test("are at most 64: models beyond that share one, and it refuses them", () => {
     const state = endpoint();
-    for (let name = 0; name < 10 * endpointRule.breakersMost; name += 1) {
+    for (let name = 0; name < 10 * breakersMost; name += 1) {
       call(state, "ok", start, { model: `model-${name}` });
     }
     for (let turn = 0; turn < 3; turn += 1) call(state, "timeout", start, { model: `late-${turn}` });

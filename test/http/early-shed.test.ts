@@ -1,7 +1,7 @@
 // Who is refused by the headers alone while there is no room, and who is not.
 
 import { afterEach, expect, test } from "bun:test";
-import type { Dispatched } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched } from "../../src/dispatch/dispatched.ts";
 import type { Holds } from "../../src/fleet/flows.ts";
 import type { Forwarding } from "../support/forwarding.ts";
 import { openForwarding } from "../support/forwarding.ts";

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { Dispatched } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched } from "../../src/dispatch/dispatched.ts";
 import { createAuthenticate } from "../../src/http/auth.ts";
 import type { FoundJob } from "../../src/jobs/desk.ts";
 import { createClosedDesk } from "../../src/jobs/idle-desk.ts";

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import pino from "pino";
-import type { Dispatched, Journey } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched, Journey } from "../../src/dispatch/dispatched.ts";
 import type { Forwarded } from "../../src/host/forwarded.ts";
 import type { RequestAccount } from "../../src/http/request-account.ts";
 import { createRequestAccount } from "../../src/http/request-account.ts";

@@ -1,7 +1,7 @@
 // What is let in, row by row; and who is known to serve what.
 
 import { describe, expect, test } from "bun:test";
-import type { EndpointView } from "../../src/fleet/endpoint-state.ts";
+import type { EndpointView } from "../../src/fleet/endpoint-view.ts";
 import { canAnswerIn, holdsIn, retryAfterMs, worthWaitingMs } from "../../src/routing/admission.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { isAbsent } from "../../src/routing/models.ts";

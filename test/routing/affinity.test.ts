@@ -1,7 +1,7 @@
 // Where sessions meet, over many of them.
 
 import { describe, expect, test } from "bun:test";
-import type { EndpointView } from "../../src/fleet/endpoint-state.ts";
+import type { EndpointView } from "../../src/fleet/endpoint-view.ts";
 import { byAffinity } from "../../src/routing/affinity.ts";
 import { view } from "../support/views.ts";
 

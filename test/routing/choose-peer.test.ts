@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
-import type { EndpointView } from "../../src/fleet/endpoint-state.ts";
+import type { EndpointView } from "../../src/fleet/endpoint-view.ts";
 import { choosePeer } from "../../src/routing/choose-peer.ts";
 import type { RoutingRequest } from "../../src/routing/request.ts";
 import type { Seen } from "../support/views.ts";

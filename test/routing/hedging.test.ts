@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { seededRandom } from "../../src/base/random.ts";
 import type { Tier } from "../../src/fleet/endpoint.ts";
-import type { EndpointView } from "../../src/fleet/endpoint-state.ts";
+import type { EndpointView } from "../../src/fleet/endpoint-view.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { besideOf } from "../../src/routing/hedging.ts";
 import type { RoutingRequest } from "../../src/routing/request.ts";

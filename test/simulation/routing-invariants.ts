@@ -3,7 +3,7 @@
 
 import type { Member } from "../../src/cluster/member.ts";
 import { readAdvert } from "../../src/fleet/advert.ts";
-import type { EndpointView } from "../../src/fleet/endpoint-state.ts";
+import type { EndpointView } from "../../src/fleet/endpoint-view.ts";
 import { peerLoadRule } from "../../src/fleet/peer-load.ts";
 import { slowStartWeight } from "../../src/fleet/slow-start.ts";
 import { canAnswerIn } from "../../src/routing/admission.ts";

@@ -3,8 +3,9 @@
 import type { Clock } from "../../src/base/clock.ts";
 import { Departure } from "../../src/base/departure.ts";
 import { seededRandom } from "../../src/base/random.ts";
-import type { Dispatch, Dispatched } from "../../src/dispatch/dispatch.ts";
+import type { Dispatch } from "../../src/dispatch/dispatch.ts";
 import { createDispatch } from "../../src/dispatch/dispatch.ts";
+import type { Dispatched } from "../../src/dispatch/dispatched.ts";
 import { createEvacuation } from "../../src/dispatch/evacuation.ts";
 import { createRetryBudget } from "../../src/dispatch/retry-budget.ts";
 import { createWaitingRooms } from "../../src/dispatch/waiting-room.ts";

@@ -1,6 +1,7 @@
 // Two thousand callers who do not read what they asked for, a router and engines that send without end, in a network
 // whose buffers are small: run inside a namespace by test/e2e/slow-readers.test.ts, tells what it saw as one line of JSON.
 
+import { percentile } from "../../bench/rig/statistics.ts";
 import { startSimulatedEngine } from "../../playground/simulated-engine.ts";
 import { askOn } from "./ask-on.ts";
 import { until } from "./chat.ts";
@@ -79,7 +80,8 @@ const meanwhile = await Promise.all([
     }
   })(),
 ]).then(([asked]) => asked);
-const bytesStalled = Math.max(...samples);
+// The buffers are full by then; one look alone may catch what others have left to be collected.
+const bytesStalled = percentile(samples.slice(samples.length / 2), 0.5);
 const told: SlowReaders = {
   readers,
   bytesBefore,

@@ -2,7 +2,7 @@
 
 import { hash32 } from "../../src/base/hash32.ts";
 import type { Tier } from "../../src/fleet/endpoint.ts";
-import type { EndpointView, Health } from "../../src/fleet/endpoint-state.ts";
+import type { EndpointView, Health } from "../../src/fleet/endpoint-view.ts";
 import type { FleetView } from "../../src/fleet/fleet.ts";
 import type { PeerRefusal, PeerView } from "../../src/fleet/peer.ts";
 

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
-import type { EndpointView } from "../../fleet/endpoint-state.ts";
+import type { EndpointView } from "../../fleet/endpoint-view.ts";
 
 /** `candidates` has at least one member; the answer is one of them. Nothing is kept between calls. */
 export type Balancer = (
