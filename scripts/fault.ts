@@ -1,5 +1,6 @@
 // Runs fault scenarios and says what they measured: `bun run fault` lists them, `bun run fault 14 16` runs those, and
-// `bun run fault all` runs every one and writes docs/reliability.md. With TIERLINE_LONG=1 they last as long as in earnest.
+// `bun run fault all` runs every one and writes docs/reliability.md; `bun run fault fallen` runs those again that fell short
+// in that run, and the page says so. With TIERLINE_LONG=1 they last as long as in earnest.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
@@ -13,7 +14,10 @@ import type { Measurement } from "../test/support/measured.ts";
 import { measuredInto } from "../test/support/measured.ts";
 
 const asked = process.argv.slice(2);
-const chosen = asked[0] === "all" ? faults : faults.filter(({ number }) => asked.includes(String(number)));
+const before: LastRun | undefined =
+  asked[0] === "fallen" ? JSON.parse(readFileSync(lastRunFile, "utf8")) : undefined;
+const fallen = before?.runs.filter(({ held }) => !held).map(({ number }) => String(number)) ?? asked;
+const chosen = asked[0] === "all" ? faults : faults.filter(({ number }) => fallen.includes(String(number)));
 if (chosen.length === 0) {
   for (const { number, fault } of faults) console.log(`${String(number).padStart(2)}  ${fault}`);
   if (asked.length > 0)
@@ -31,6 +35,15 @@ for (const fault of chosen) {
   for (const figure of run.figures) console.log(`      ${figure}`);
   if (!run.held) console.log(run.output);
 }
+if (before !== undefined) {
+  const again = (run: FaultRun): FaultRun => {
+    const second = runs.find(({ number }) => number === run.number);
+    if (second === undefined) return run;
+    const { output: _, ...found } = second;
+    return { ...found, again: true };
+  };
+  write({ ...before, runs: before.runs.map(again) });
+}
 if (asked[0] === "all") {
   const last: LastRun = {
     day: new Date().toISOString().slice(0, 10),
@@ -39,10 +52,14 @@ if (asked[0] === "all") {
     long: process.env["TIERLINE_LONG"] === "1",
     runs: runs.map(({ output: _, ...run }) => run),
   };
+  write(last);
+}
+process.exit(runs.every(({ held }) => held) ? 0 : 1);
+
+function write(last: LastRun): void {
   writeFileSync(lastRunFile, `${JSON.stringify(last, undefined, 2)}\n`);
   writeFileSync(reliabilityFile, reliabilityPage(last));
 }
-process.exit(runs.every(({ held }) => held) ? 0 : 1);
 
 async function runScenario({ number }: Fault): Promise<FaultRun & { readonly output: string }> {
   const files = filesOf(number);

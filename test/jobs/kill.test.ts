@@ -4,6 +4,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { percentile } from "../../bench/rig/statistics.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { jobPlace } from "../support/job-place.ts";
 import { measured } from "../support/measured.ts";
@@ -17,6 +18,28 @@ const hosts = Math.ceil(kills / killsAHost);
 const hostsAtOnce = 2;
 /** Orders that job-host.ts has under way at once. */
 const burstMost = 6;
+/** On a fast machine, of a host from its start to its first acknowledged order. */
+const usualStartMs = 35;
+
+/** How much slower this machine is: a host must live long enough to promise something. */
+async function slowness(): Promise<number> {
+  const took: number[] = [];
+  for (let n = 0; n < 5; n += 1) {
+    const place = jobPlace();
+    for (const part of ["state", "service", "ends"]) mkdirSync(join(place.dir, part));
+    const began = performance.now();
+    const host = join(import.meta.dir, "../support/job-host.ts");
+    const child = Bun.spawn([process.execPath, host, place.dir, "0", String(n), "service"], {
+      stdout: "pipe",
+    });
+    for await (const bytes of child.stdout) if (Buffer.from(bytes).includes("ack ")) break;
+    took.push(performance.now() - began);
+    child.kill("SIGKILL");
+    await child.exited;
+    place.stop();
+  }
+  return Math.max(1, percentile(took, 0.75) / usualStartMs);
+}
 
 interface Books {
   killed: number;
@@ -31,7 +54,12 @@ interface Books {
   faults: string[];
 }
 
-async function hostsLife(hostSeed: number, by: "service" | "itself", books: Books): Promise<void> {
+async function hostsLife(
+  hostSeed: number,
+  by: "service" | "itself",
+  slow: number,
+  books: Books,
+): Promise<void> {
   const random = seededRandom(hostSeed);
   const place = jobPlace();
   for (const part of ["state", "service", "ends"]) mkdirSync(join(place.dir, part));
@@ -82,7 +110,7 @@ async function hostsLife(hostSeed: number, by: "service" | "itself", books: Book
       const child = start(String(next));
       const text = new Response(child.stdout).text();
       const errors = new Response(child.stderr).text();
-      await Bun.sleep(10 + random() * 90);
+      await Bun.sleep((10 + random() * 90) * slow);
       child.kill("SIGKILL");
       await child.exited;
       if (child.signalCode !== "SIGKILL") books.faults.push(`it ended by itself: ${await errors}`);
@@ -142,16 +170,17 @@ test(
       faults: [],
     };
     let begun = 0;
+    const slow = await slowness();
     await Promise.all(
       Array.from({ length: hostsAtOnce }, async () => {
         while (begun < hosts) {
           begun += 1;
           // Every other host has no service that outlives it.
-          await hostsLife(seed + begun, begun % 2 === 0 ? "itself" : "service", books);
+          await hostsLife(seed + begun, begun % 2 === 0 ? "itself" : "service", slow, books);
         }
       }),
     );
-    console.log(`JOB_KILL_SEED=${seed}`, JSON.stringify(books));
+    console.log(`JOB_KILL_SEED=${seed}`, JSON.stringify({ ...books, slow }));
     expect(books.faults).toEqual([]);
     expect(books).toMatchObject({ lost: 0, duplicated: 0, changed: 0 });
     expect(books.killed).toBeGreaterThanOrEqual(kills);
