@@ -70,12 +70,15 @@ async function runScenario({ number }: Fault): Promise<FaultRun & { readonly out
   try {
     if (files.length === 0)
       return { number, held: false, seconds: 0, figures: [], output: "no test has it in its title" };
-    const child = Bun.spawn([process.execPath, "test", ...files, "-t", titleMark(number).source], {
-      env: { ...process.env, [measuredInto]: into },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
+    const child = Bun.spawn(
+      [process.execPath, "test", "--timeout", "30000", ...files, "-t", titleMark(number).source],
+      {
+        env: { ...process.env, [measuredInto]: into },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      },
+    );
     const [out, errors, exit] = await Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
