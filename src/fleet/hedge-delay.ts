@@ -3,6 +3,7 @@
 // would look the faster for it.
 
 import type { Instant } from "../base/clock.ts";
+import { createHalfLife } from "../base/half-life.ts";
 import type { Histogram } from "../base/histogram.ts";
 import { createHistogram, decay, observe } from "../base/histogram.ts";
 
@@ -37,17 +38,15 @@ export interface HedgeDelay {
 export function createHedgeDelay(): HedgeDelay {
   const answers = createHistogram(boundsMs);
   const cuts = createHistogram(boundsMs);
-  let decayedAt: Instant | undefined;
+  const faded = createHalfLife(hedgeDelayRule.halfLifeMs);
   let calls = 0;
   let afterMs: number | undefined;
 
   const add = (histogram: Histogram, ms: number, now: Instant): void => {
-    decayedAt ??= now;
-    const halvings = Math.floor((now - decayedAt) / hedgeDelayRule.halfLifeMs);
-    if (halvings > 0) {
-      decayedAt += halvings * hedgeDelayRule.halfLifeMs;
-      decay(answers, 0.5 ** halvings);
-      decay(cuts, 0.5 ** halvings);
+    const left = faded(now);
+    if (left < 1) {
+      decay(answers, left);
+      decay(cuts, left);
     }
     observe(histogram, ms);
     calls += 1;

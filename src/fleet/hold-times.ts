@@ -2,6 +2,7 @@
 // because a one-liner is no story.
 
 import type { Instant } from "../base/clock.ts";
+import { createHalfLife } from "../base/half-life.ts";
 import type { Histogram } from "../base/histogram.ts";
 import { createHistogram, decay, observe, quantile } from "../base/histogram.ts";
 import { boundsMs, latencyRule } from "./latency.ts";
@@ -15,7 +16,7 @@ export const holdRule = {
 
 interface Likes {
   readonly held: Histogram;
-  decayedAt: Instant;
+  readonly faded: (now: Instant) => number;
   enoughMs: number | undefined;
 }
 
@@ -23,24 +24,22 @@ export function createHoldTimes() {
   const streamed = new Map<string, Likes>();
   const whole = new Map<string, Likes>();
 
-  const likesOf = (like: string, stream: boolean, now: Instant): Likes | undefined => {
+  const likesOf = (like: string, stream: boolean): Likes | undefined => {
     const all = stream ? streamed : whole;
     const known = all.get(like);
     if (known !== undefined || all.size >= holdRule.likesMost) return known;
-    const fresh: Likes = { held: createHistogram(boundsMs), decayedAt: now, enoughMs: undefined };
+    const faded = createHalfLife(latencyRule.halfLifeMs);
+    const fresh: Likes = { held: createHistogram(boundsMs), faded, enoughMs: undefined };
     all.set(like, fresh);
     return fresh;
   };
 
   return {
     add(like: string, stream: boolean, ms: number, now: Instant): void {
-      const likes = likesOf(like, stream, now);
+      const likes = likesOf(like, stream);
       if (likes === undefined) return;
-      const halvings = Math.floor((now - likes.decayedAt) / latencyRule.halfLifeMs);
-      if (halvings > 0) {
-        likes.decayedAt += halvings * latencyRule.halfLifeMs;
-        decay(likes.held, 0.5 ** halvings);
-      }
+      const left = likes.faded(now);
+      if (left < 1) decay(likes.held, left);
       observe(likes.held, ms);
       const isKnown = likes.held.count >= latencyRule.enoughAnswers;
       likes.enoughMs = isKnown ? quantile(likes.held, holdRule.enoughShare) : undefined;

@@ -2,6 +2,7 @@
 // differ by a hundredfold and silence is judged by like requests.
 
 import type { Instant } from "../base/clock.ts";
+import { createHalfLife } from "../base/half-life.ts";
 import { createHistogram, decay, observe, quantile } from "../base/histogram.ts";
 
 /** 1 ms to 10 min in steps of a fifth. */
@@ -32,7 +33,7 @@ export function createLatency(): Latency {
   const streamed = createHistogram(boundsMs);
   const whole = createHistogram(boundsMs);
   let heldMs: number | undefined;
-  let decayedAt: Instant | undefined;
+  const faded = createHalfLife(halfLifeMs);
   let recent = createHistogram(boundsMs);
   let before = createHistogram(boundsMs);
   let recentSince = 0;
@@ -41,12 +42,10 @@ export function createLatency(): Latency {
   let medianKnown = true;
 
   const age = (now: Instant): void => {
-    decayedAt ??= now;
-    const halvings = Math.floor((now - decayedAt) / halfLifeMs);
-    if (halvings <= 0) return;
-    decayedAt += halvings * halfLifeMs;
-    decay(streamed, 0.5 ** halvings);
-    decay(whole, 0.5 ** halvings);
+    const left = faded(now);
+    if (left === 1) return;
+    decay(streamed, left);
+    decay(whole, left);
   };
 
   const firstByteMs = (stream: boolean, q: number): number | undefined => {
