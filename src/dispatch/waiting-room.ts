@@ -3,6 +3,7 @@
 
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
+import { placeAfter } from "../base/place-after.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Holds } from "../fleet/flows.ts";
 
@@ -42,21 +43,11 @@ interface Waiter {
 
 const nothing: Holds = {};
 
+const deadlineOf = ({ deadline }: Waiter): Instant => deadline;
+
 export function createWaitingRooms(clock: Clock): WaitingRooms {
   /** Most urgent first. All rooms in one list, because a free slot may serve the neighbour's waiter. */
   const waiters: Waiter[] = [];
-
-  const insert = (waiter: Waiter): void => {
-    let low = 0;
-    let high = waiters.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const other = waiters[middle];
-      if (other !== undefined && other.deadline <= waiter.deadline) low = middle + 1;
-      else high = middle;
-    }
-    waiters.splice(low, 0, waiter);
-  };
 
   /** The least urgent of those who have the most reason to. */
   const makePlace = (endpoint: EndpointState, newcomer: Holds): void => {
@@ -122,7 +113,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);
         endpoint.enterRoom(holds, deadline, clock.now());
-        insert(waiter);
+        waiters.splice(placeAfter(waiters, deadline, deadlineOf), 0, waiter);
       });
     },
     slotFreed(endpoint, places = 1) {

@@ -2,6 +2,7 @@
 // who would rather be in another tier wait behind all others.
 
 import type { Instant } from "../base/clock.ts";
+import { placeAfter } from "../base/place-after.ts";
 
 export function createRoomOrder() {
   /** Ascending. */
@@ -12,28 +13,18 @@ export function createRoomOrder() {
   return {
     entered(deadline: Instant, spilled: boolean): void {
       const order = orderOf(spilled);
-      order.splice(placeAfter(order, deadline), 0, deadline);
+      order.splice(placeAfter(order, deadline, itself), 0, deadline);
     },
     left(deadline: Instant, spilled: boolean): void {
       const order = orderOf(spilled);
-      const place = placeAfter(order, deadline) - 1;
+      const place = placeAfter(order, deadline, itself) - 1;
       if (order[place] === deadline) order.splice(place, 1);
     },
     /** How many go before one more with that deadline; without one it is the last of its order. */
     before(spilled: boolean, deadline: Instant = Number.POSITIVE_INFINITY): number {
-      return (spilled ? atHome.length : 0) + placeAfter(orderOf(spilled), deadline);
+      return (spilled ? atHome.length : 0) + placeAfter(orderOf(spilled), deadline, itself);
     },
   };
 }
 
-/** Behind all that are as urgent. */
-function placeAfter(order: readonly Instant[], deadline: Instant): number {
-  let low = 0;
-  let high = order.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((order[middle] ?? Number.POSITIVE_INFINITY) <= deadline) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+const itself = (deadline: Instant): number => deadline;
