@@ -4,7 +4,7 @@ import type { CacheControl } from "./base/cache-control.ts";
 import type { Clock } from "./base/clock.ts";
 import { createHalvedCaches } from "./base/halved-caches.ts";
 import type { Scarce, Strain, StrainStep } from "./base/strain.ts";
-import { descriptorSteps, memorySteps, stepAt } from "./base/strain.ts";
+import { descriptorSteps, memorySteps, scarce, stepAt } from "./base/strain.ts";
 import type { Descriptors } from "./host/descriptors.ts";
 import type { Memory } from "./host/memory.ts";
 import type { Listener } from "./http/listen.ts";
@@ -62,17 +62,18 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     const limits = [parts.memoryBytes(), memory.limitBytes()].filter((limit) => limit !== undefined);
     return limits.length === 0 ? undefined : Math.min(...limits);
   };
-  registerStrainGauges(parts.registry, () => ({
-    descriptors: { used: descriptors.open(), limit: descriptors.limit, step: steps.descriptors },
-    memory: { used: memory.usedBytes(), limit: memoryLimit(), step: steps.memory },
-  }));
+  registerStrainGauges(parts.registry, {
+    descriptors: () => ({ used: descriptors.open(), limit: descriptors.limit }),
+    memory: () => ({ used: memory.usedBytes(), limit: memoryLimit() }),
+    step: (what) => steps[what],
+  });
 
-  const shareOf = ({ used, limit }: Omit<StrainFigures, "step">): number =>
+  const shareOf = ({ used, limit }: StrainFigures): number =>
     used === undefined || limit === undefined ? 0 : used / limit;
   const nextStep = (what: Scarce, share: number): number => stepAt(stepsOf[what], share, steps[what]);
 
   /** Answers the step before. */
-  const move = (what: Scarce, { used, limit }: Omit<StrainFigures, "step">): number => {
+  const move = (what: Scarce, { used, limit }: StrainFigures): number => {
     const before = steps[what];
     const share = shareOf({ used, limit });
     const step = nextStep(what, share);
@@ -125,8 +126,7 @@ export function createHostStrain(parts: HostStrainParts): HostStrain {
     }
   };
 
-  const whatIsAt = (name: StepName): Scarce | undefined =>
-    (["descriptors", "memory"] as const).find((what) => isAt(what, name));
+  const whatIsAt = (name: StepName): Scarce | undefined => scarce.find((what) => isAt(what, name));
 
   return {
     strain,

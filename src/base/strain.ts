@@ -2,7 +2,8 @@
 // which each begins, and a lower one below which it ends, so that a figure at the border does not make it flap.
 
 /** What there can be too little of. */
-export type Scarce = "descriptors" | "memory";
+export const scarce = ["descriptors", "memory"] as const;
+export type Scarce = (typeof scarce)[number];
 
 export interface Strain {
   /** Each answer closes its connection, and with it gives back what that held. */
