@@ -3,6 +3,7 @@
 // or streams. Exits 1 where the router grew by more than it may: 5 % over a mixed run, 20 MB over the streams. In less than
 // five minutes the caches are not full yet, and growth is only shown.
 
+import { percentile } from "../bench/rig/statistics.ts";
 import { startSimulatedEngine } from "../playground/simulated-engine.ts";
 import { chat } from "../test/support/chat.ts";
 import { encodeAsk } from "../test/support/frame-client.ts";
@@ -186,13 +187,12 @@ async function resident(tierline: Tierline): Promise<number> {
 /** Medians of the first quarter and of the last. */
 function ends(samples: readonly number[]): { readonly early: number; readonly late: number } {
   const quarter = Math.max(1, Math.floor(samples.length / 4));
-  return { early: median(samples.slice(0, quarter)), late: median(samples.slice(-quarter)) };
+  return {
+    early: percentile(samples.slice(0, quarter), 0.5),
+    late: percentile(samples.slice(-quarter), 0.5),
+  };
 }
 
 function inMb(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
