@@ -9,8 +9,8 @@ import type { Source } from "../npc/frames.ts";
 
 export const crowdRule = { guards: 400, ticksPerSecond: 10, deadlineMs: 14 } as const;
 
-/** A tick of the game waits no longer; beyond it the guards go on with what they did. */
-const patienceMs = 100;
+/** The router answers by the deadline; what is later is this machine's lateness, and p99 shows it. */
+const patienceMs = 2000;
 
 export interface CrowdFigures {
   readonly intentsPerSecond: number;

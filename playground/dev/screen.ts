@@ -9,7 +9,7 @@ export interface Screen {
   heading(text: string): void;
   /** `name` in a column of its own, `text` beside it. */
   row(name: string, text: string): void;
-  /** The same for plain text that may need several lines. */
+  /** The same for what may need several lines. */
   paragraph(name: string, text: string): void;
   /** The same for what comes token by token: each piece follows the one before, and the last call ends the line. */
   pieces(name: string): { add(text: string): void; end(): void };
@@ -82,7 +82,7 @@ function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const longer = `${lines.at(-1)} ${word}`;
-    if (lines.length === 0 || longer.length > columns) lines.push(word);
+    if (lines.length === 0 || Bun.stringWidth(longer) > columns) lines.push(word);
     else lines[lines.length - 1] = longer;
   }
   return lines;

@@ -19,7 +19,7 @@ export const crowdDecides: Step = async ({ gold1, gold2 }, screen) => {
       await Bun.sleep(crowdMs);
       const figures = crowd.figures(crowdMs);
       const rate = `${Math.round(figures.intentsPerSecond)}/s`;
-      screen.row(
+      screen.paragraph(
         name,
         `${rate.padStart(6)}  p99 ${duration(figures.p99Ms).padStart(7)}  ${screen.bold(sourcesText(figures))}`,
       );
