@@ -112,7 +112,7 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
         const like = oneToken === true || request.share !== undefined ? undefined : request.sla;
         const outcome = { ...end, ...holds, model: asked.model, stream, like, oneToken, yields, beaten };
         const moved = endpoint.end(outcome, clock.now(), random);
-        breakdowns.ended(request, endpoint, end);
+        breakdowns.ended(request, endpoint, since, end);
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);

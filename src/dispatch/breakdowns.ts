@@ -1,6 +1,6 @@
 // Which attempts may have cost an engine its life, and whether a request may cost one more.
 
-import type { Clock } from "../base/clock.ts";
+import type { Clock, Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import { pause } from "../base/pause.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
@@ -11,7 +11,8 @@ import type { CallEnd } from "./call.ts";
 import type { InferenceRequest } from "./inference-request.ts";
 
 export interface Breakdowns {
-  ended(request: InferenceRequest, endpoint: EndpointState, end: CallEnd): void;
+  /** `since`: when the call began. */
+  ended(request: InferenceRequest, endpoint: EndpointState, since: Instant, end: CallEnd): void;
   /** Too many engines have died of it, or seem to. */
   isStopped(request: InferenceRequest): boolean;
   /** Whether two engines may have it at once. */
@@ -31,16 +32,17 @@ export function createBreakdowns(quarantine: Quarantine, clock: Clock): Breakdow
     Math.min(quarantineRule.spreadMs, deadline - clock.now() - marginMs);
 
   return {
-    ended(request, { spec: { name }, peer }, { kind, resent }) {
+    ended(request, { spec: { name: endpoint }, peer }, since, { kind, resent }) {
       const { answered, broke, absent } = outcomeRow(kind);
       const now = clock.now();
       const counts = !isAnothers(request);
       if (counts && answered === true && !quarantine.idle) quarantine.answered(hashOf(request), now);
       if (counts && answered !== true && (broke === true || resent === true)) {
         // An engine that says 500 mostly lives on. Of a peer's that died no more can be told from its answer.
-        quarantine.broke(hashOf(request), name, kind !== "server-error" || peer !== undefined, now);
+        const presumed = kind !== "server-error" || peer !== undefined;
+        quarantine.broke(hashOf(request), { endpoint, since, presumed }, now);
       }
-      if (absent === true) quarantine.gone(name, now);
+      if (absent === true) quarantine.gone(endpoint, now);
     },
     isStopped,
     mayDouble: (request) => hasTries(request, 2),

@@ -33,11 +33,8 @@ export type ToldDeaths = readonly [hash: string, deaths: number, held?: true];
 export interface Quarantine {
   /** Nothing is held against any request: there is no need to know whose hash is whose. */
   readonly idle: boolean;
-  /**
-   * A request failed at an endpoint as it does where an engine dies. Only if that turns out to be gone was it a death;
-   * `presumed`: until it is known it counts as one, for the request itself.
-   */
-  broke(hash: string, endpoint: string, presumed: boolean, now: Instant): void;
+  /** A request failed at an endpoint as it does where an engine dies. Only if that turns out to be gone was it a death. */
+  broke(hash: string, call: BrokenCall, now: Instant): void;
   /** Nobody listens at the endpoint, or at any of a host of that name: what broke there was a death. */
   gone(where: string, now: Instant): void;
   /** An engine did its work on it: whatever killed the others, it was not this. */
@@ -52,10 +49,20 @@ export interface Quarantine {
   hear(owner: string, told: readonly ToldDeaths[] | undefined, now: Instant): void;
 }
 
+export interface BrokenCall {
+  readonly endpoint: string;
+  /** When it began. */
+  readonly since: Instant;
+  /** Until it is known whether the engine died it counts as a death, for the request itself. */
+  readonly presumed: boolean;
+}
+
 interface Suspect {
   /** Of the last death. */
   at: Instant;
   here: number;
+  /** When an endpoint was last found dead of it: what had begun there before broke in that same death. */
+  readonly foundDead: Map<string, Instant>;
   readonly elsewhere: Map<string, number>;
 }
 
@@ -99,7 +106,7 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
     deathsOf(suspect) >= quarantineRule.deathsMost && now - suspect.at < quarantineRule.stoppedMs;
 
   const accuse = (hash: string, now: Instant, add: (suspect: Suspect) => void): void => {
-    const suspect = suspects.get(hash) ?? { at: now, here: 0, elsewhere: new Map() };
+    const suspect = suspects.get(hash) ?? { at: now, here: 0, foundDead: new Map(), elsewhere: new Map() };
     const wasStopped = isStopped(suspect, now);
     suspects.delete(hash);
     suspects.set(hash, suspect);
@@ -126,9 +133,10 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
     get idle() {
       return suspects.size === 0 && unproven.length === 0 && held.size === 0;
     },
-    broke(hash, endpoint, presumed, now) {
+    broke(hash, { endpoint, since, presumed }, now) {
       forgetOld(now);
-      // The same request twice at one engine that dies is one death.
+      // The same request any number of times at one engine that dies is one death, whichever of them is heard of last.
+      if (since < (suspects.get(hash)?.foundDead.get(endpoint) ?? Number.NEGATIVE_INFINITY)) return;
       unproven = unproven.filter((each) => each.hash !== hash || each.endpoint !== endpoint);
       unproven.push({ hash, endpoint, presumed, at: now });
       if (unproven.length <= quarantineRule.unprovenMost) return;
@@ -142,9 +150,10 @@ export function createQuarantine(stopped: (hash: string) => void = () => undefin
       const died = unproven.filter(({ endpoint }) => endpoint === where || endpoint.startsWith(`${where}/`));
       if (died.length === 0) return;
       unproven = unproven.filter((each) => !died.includes(each));
-      for (const { hash } of died) {
+      for (const { hash, endpoint } of died) {
         accuse(hash, now, (suspect) => {
           suspect.here += 1;
+          suspect.foundDead.set(endpoint, now);
         });
       }
       forgetOld(now);

@@ -7,7 +7,7 @@ const poison = hash(1);
 const innocent = hash(2);
 
 function dies(quarantine: Quarantine, endpoint: string, now: number, of = poison): void {
-  quarantine.broke(of, endpoint, true, now);
+  quarantine.broke(of, { endpoint, since: now, presumed: true }, now);
   quarantine.gone(endpoint, now);
 }
 
@@ -37,7 +37,11 @@ describe("a request that engines died of", () => {
     expect(quarantine.idle).toBe(false);
     expect(quarantine.triesLeft(poison, quarantineRule.rememberedMs)).toBe(3);
     expect(quarantine.idle).toBe(true);
-    quarantine.broke(innocent, "g-1/vllm", true, quarantineRule.rememberedMs);
+    quarantine.broke(
+      innocent,
+      { endpoint: "g-1/vllm", since: quarantineRule.rememberedMs, presumed: true },
+      quarantineRule.rememberedMs,
+    );
     const then = quarantineRule.rememberedMs + quarantineRule.provenMs;
     expect([quarantine.triesLeft(innocent, then), quarantine.idle]).toEqual([3, true]);
   });
@@ -45,9 +49,9 @@ describe("a request that engines died of", () => {
   test("is not lost to sight among any number of errors that hardly tell of a death", () => {
     const quarantine = createQuarantine();
     for (let death = 0; death < 3; death += 1) {
-      quarantine.broke(poison, `g-${death}/vllm`, true, 0);
+      quarantine.broke(poison, { endpoint: `g-${death}/vllm`, since: 0, presumed: true }, 0);
       for (let error = 0; error < 2 * quarantineRule.unprovenMost; error += 1)
-        quarantine.broke(hash(100 + error), "g-9/vllm", false, 0);
+        quarantine.broke(hash(100 + error), { endpoint: "g-9/vllm", since: 0, presumed: false }, 0);
       quarantine.gone(`g-${death}/vllm`, 1);
     }
     expect(quarantine.triesLeft(poison, 1)).toBe(0);
@@ -65,7 +69,8 @@ describe("a request that engines died of", () => {
 
   test("is not held responsible where the engine lives on, is gone only later, or another one is", () => {
     const quarantine = createQuarantine();
-    for (let time = 0; time < 100; time += 1) quarantine.broke(poison, "g-1/vllm", true, time);
+    for (let time = 0; time < 100; time += 1)
+      quarantine.broke(poison, { endpoint: "g-1/vllm", since: time, presumed: true }, time);
     // For a moment it counts, lest another engine be risked.
     expect(quarantine.triesLeft(poison, 100)).toBe(2);
     quarantine.gone("g-1/vllm-2", 100);
@@ -77,18 +82,31 @@ describe("a request that engines died of", () => {
 
   test("is held responsible once for each death, however often it broke there, and for a whole host", () => {
     const quarantine = createQuarantine();
-    for (let copy = 0; copy < 50; copy += 1) quarantine.broke(poison, "g-1/vllm", true, copy);
+    for (let copy = 0; copy < 50; copy += 1)
+      quarantine.broke(poison, { endpoint: "g-1/vllm", since: copy, presumed: true }, copy);
     quarantine.gone("g-1", 60);
     expect(quarantine.triesLeft(poison, 60)).toBe(2);
     quarantine.gone("g-1/vllm", 61);
     expect(quarantine.triesLeft(poison, 61)).toBe(2);
   });
 
+  test("is held responsible once for a death that its copies are told of one after another, and again for the next", () => {
+    const quarantine = createQuarantine();
+    const breaks = (since: number, now: number): void => {
+      quarantine.broke(poison, { endpoint: "g-1/vllm", since, presumed: true }, now);
+      quarantine.gone("g-1/vllm", now);
+    };
+    for (let copy = 0; copy < 50; copy += 1) breaks(copy, 60);
+    expect(quarantine.triesLeft(poison, 60)).toBe(2);
+    breaks(70, 80);
+    expect(quarantine.triesLeft(poison, 80)).toBe(1);
+  });
+
   test("a hundred thousand of them stay within the bounds", () => {
     const quarantine = createQuarantine();
     for (let n = 0; n < 100_000; n += 1) {
-      quarantine.broke(hash(n), "g/vllm", true, 0);
-      if (n % 200 === 0) for (let time = 0; time < 3; time += 1) dies(quarantine, "g/vllm", 0, hash(n));
+      quarantine.broke(hash(n), { endpoint: "g/vllm", since: 0, presumed: true }, 0);
+      if (n % 200 === 0) for (let death = 0; death < 3; death += 1) dies(quarantine, `g/vllm-${death}`, 0, hash(n));
     }
     quarantine.gone("g/vllm", 0);
     expect(quarantine.rows(0)).toHaveLength(quarantineRule.toldMost);
@@ -124,7 +142,8 @@ describe("between routers", () => {
 
   test("what three engines seem to have died of is tried nowhere while nobody knows, and is tried again if they live", () => {
     const [a, b] = [createQuarantine(), createQuarantine()];
-    for (const engine of ["g-1/vllm", "g-2/vllm", "g-3/vllm"]) a.broke(poison, engine, true, 0);
+    for (const engine of ["g-1/vllm", "g-2/vllm", "g-3/vllm"])
+      a.broke(poison, { endpoint: engine, since: 0, presumed: true }, 0);
     tell(a, "a", [b], 1);
     expect([a.triesLeft(poison, 2), b.triesLeft(poison, 2), b.stopped(2)]).toEqual([0, 0, 0]);
     const lapsed = 2 * quarantineRule.presumedMs;
