@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { systemClock } from "../../src/base/clock.ts";
+import { freePort } from "../support/free-port.ts";
 
 test("the system clock never goes back, and its wall clock is the machine's", () => {
   let last = systemClock.now();
@@ -41,4 +42,39 @@ test("a wait that setTimeout cannot hold does not fire at once", async () => {
   await new Promise<void>((resolve) => systemClock.after(2, resolve));
   cancel();
   expect(ran).toBe(false);
+});
+
+test("after a standstill what has arrived meanwhile is heard before who sent it is called late", async () => {
+  const heard: string[] = [];
+  const peer = `
+    Bun.listen({ hostname: "127.0.0.1", port: Number(process.argv[1]), socket: {
+      data(socket) { socket.write("here"); } } });
+    console.log("ready");`;
+  const port = freePort();
+  const child = Bun.spawn([process.execPath, "-e", peer, String(port)], { stdout: "pipe" });
+  try {
+    await child.stdout.getReader().read();
+    const { promise: isOver, resolve: over } = Promise.withResolvers<void>();
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        open(socket) {
+          systemClock.after(50, () => {
+            heard.push("late");
+            over();
+          });
+          const cancel = systemClock.after(50, () => void heard.push("cancelled"));
+          systemClock.after(49, () => queueMicrotask(cancel));
+          socket.write("?");
+          Bun.sleepSync(250);
+        },
+        data: () => void heard.push("answer"),
+      },
+    });
+    await isOver;
+    expect(heard).toEqual(["answer", "late"]);
+  } finally {
+    child.kill();
+  }
 });
