@@ -1,11 +1,11 @@
 // The whole suite, in two halves. What tests functions passes at once or fails. What starts routers, engines and fleets and
-// looks at the clock has a machine under it that others use too: such a test may be tried three times, and the end of the
+// looks at the clock has a machine under it that others use too: such a test may be tried four times, and the end of the
 // run names those that needed it. With arguments it is `bun test` of the built binary: `bun run test test/http -t name`.
 
 const limits = ["--timeout", "30000"];
 /** Programs of ours at work, each of which a neighbour on the machine can make late. */
 const machines = ["test/e2e", "test/playground", "test/service"];
-const attempts = 3;
+const attempts = 4;
 
 const given = process.argv.slice(2);
 if (given.length > 0) process.exit((await bunTest([...limits, ...given])).code);

@@ -177,7 +177,7 @@ test.each([2, 4])(
     const before = met();
     const answers = await steadyLoad(router.url, { perSecond: 100, seconds: 2 });
     const calls = (met() - before) / answers.length;
-    expect(failedOf(answers)).toEqual([`${answers.length}x 502`]);
+    expect(answers.filter(({ status }) => status !== 502)).toEqual([]);
     expect(calls).toBeGreaterThan(0.9);
     expect(calls).toBeLessThanOrEqual(1.1);
     for (const engine of engines) engine.clear();

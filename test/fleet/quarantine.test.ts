@@ -106,7 +106,8 @@ describe("a request that engines died of", () => {
     const quarantine = createQuarantine();
     for (let n = 0; n < 100_000; n += 1) {
       quarantine.broke(hash(n), { endpoint: "g/vllm", since: 0, presumed: true }, 0);
-      if (n % 200 === 0) for (let death = 0; death < 3; death += 1) dies(quarantine, `g/vllm-${death}`, 0, hash(n));
+      if (n % 200 === 0)
+        for (let death = 0; death < 3; death += 1) dies(quarantine, `g/vllm-${death}`, 0, hash(n));
     }
     quarantine.gone("g/vllm", 0);
     expect(quarantine.rows(0)).toHaveLength(quarantineRule.toldMost);

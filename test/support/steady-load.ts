@@ -8,6 +8,7 @@ export interface SteadyAnswer {
   readonly status: number;
   readonly tier: string | null;
   readonly endpoint: string | null;
+  readonly because: string | null;
   readonly askedAt: number;
   readonly ms: number;
 }
@@ -29,6 +30,7 @@ export function steadyLoad(
       status,
       tier: from?.get("x-tierline-tier") ?? null,
       endpoint: from?.get("x-tierline-endpoint") ?? null,
+      because: from?.get("x-tierline-because") ?? null,
       askedAt,
       ms: performance.now() - askedAt,
     });
@@ -42,11 +44,11 @@ export function steadyLoad(
   });
 }
 
-/** One line for each status that is not 200, with how often. */
+/** One line for each kind that is not 200: how often, and what the router said of it. */
 export function failedOf(answers: readonly SteadyAnswer[]): string[] {
   const kinds = Map.groupBy(
     answers.filter(({ status }) => status !== 200),
-    ({ status }) => status,
+    ({ status, because }) => `${status} ${because ?? ""}`,
   );
-  return [...kinds].map(([status, all]) => `${all.length}x ${status}`);
+  return [...kinds].map(([kind, all]) => `${all.length}x ${kind}`);
 }
