@@ -105,6 +105,16 @@ describe("a repeated question", () => {
     expect(asked).toBe(6);
   });
 
+  test("is another where it stands beside a second one, which an engine may have read instead", async () => {
+    const { router, askedIn } = await stage();
+    const other = JSON.stringify([{ role: "user", content: "Open the gate" }]);
+    const two = JSON.stringify(question).replace('"messages":', `"messages":${other},"messages":`);
+    const asked = await askedIn(async () => {
+      expect(await inTurn(router.url, [two], [question], [two])).toEqual(["off", "miss", "off"]);
+    });
+    expect(asked).toBe(3);
+  });
+
   test("with no-store is neither kept nor answered from the cache; with no-cache it is kept", async () => {
     const { router } = await stage();
     const uses = await inTurn(
