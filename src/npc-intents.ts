@@ -7,6 +7,8 @@ import { createIntents } from "./dispatch/intents.ts";
 import { createArchetypes } from "./intents/archetype.ts";
 import type { IntentTable } from "./intents/intent-table.ts";
 import { createIntentTable } from "./intents/intent-table.ts";
+import type { IntentTableLimits } from "./intents/table-limits.ts";
+import { changed } from "./slices.ts";
 import { registerIntentGauges } from "./telemetry/intent-gauges.ts";
 import type { Registry } from "./telemetry/registry.ts";
 
@@ -33,13 +35,11 @@ export function createNpcIntents(parts: NpcIntentsParts): NpcIntents {
       const before = config;
       config = next;
       if (isDeepStrictEqual(before, next)) return;
-      const { maxEntries, maxBytes } = table.settings();
-      intents.reconfigure(createArchetypes(next.archetypes), {
-        engineShare: next.engineShare,
-        // An operator's own limits, set at run time, stay where the file says nothing new.
-        maxEntries: next.maxEntries === before.maxEntries ? maxEntries : next.maxEntries,
-        maxBytes: next.maxBytes === before.maxBytes ? maxBytes : next.maxBytes,
-      });
+      const { maxEntries, maxBytes } = { ...table.settings(), ...changed(limitsOf(before), limitsOf(next)) };
+      const { archetypes, engineShare } = next;
+      intents.reconfigure(createArchetypes(archetypes), { engineShare, maxEntries, maxBytes });
     },
   };
 }
+
+const limitsOf = ({ maxEntries, maxBytes }: IntentsConfig): IntentTableLimits => ({ maxEntries, maxBytes });

@@ -1,6 +1,5 @@
 // What of a configuration each room is handed.
 
-import type { CacheSettings } from "./base/cache-control.ts";
 import type { Config } from "./config/config.ts";
 import type { Tier } from "./fleet/endpoint.ts";
 import { tiers } from "./fleet/endpoint.ts";
@@ -12,13 +11,10 @@ import { balancers } from "./routing/balancers/balancers.ts";
 import type { Rung, SlaRule } from "./routing/sla.ts";
 
 /** What the files say otherwise than before; what an operator has set at run time stays where they agree. */
-export function changed(before: CacheSettings, next: CacheSettings): Partial<CacheSettings> {
-  return {
-    ...(before.enabled === next.enabled ? {} : { enabled: next.enabled }),
-    ...(before.maxEntries === next.maxEntries ? {} : { maxEntries: next.maxEntries }),
-    ...(before.maxBytes === next.maxBytes ? {} : { maxBytes: next.maxBytes }),
-    ...(before.ttlMs === next.ttlMs ? {} : { ttlMs: next.ttlMs }),
-  };
+export function changed<Settings extends object>(before: Settings, next: Settings): Partial<Settings> {
+  const otherwise: Partial<Settings> = {};
+  for (const name in next) if (next[name] !== before[name]) otherwise[name] = next[name];
+  return otherwise;
 }
 
 export const endpointName = (config: Config, engine: string): string => `${config.host.name}/${engine}`;

@@ -31,7 +31,7 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /** Of the string that begins at `begin`; the text's end where it has none. */
-function endOfString(text: string, begin: number): number {
+export function endOfString(text: string, begin: number): number {
   for (let end = text.indexOf('"', begin + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let from = end;
     while (text.charCodeAt(from - 1) === backslash) from -= 1;

@@ -22,18 +22,18 @@ type Archetype = Values["intents"]["archetype"][string];
 type Feature = Archetype["feature"][string];
 
 const archetypesOf = ({ intents }: Values) => Object.entries(intents.archetype);
-const pathOf = (archetype: string, ...rest: Path): Path => ["intents", "archetype", archetype, ...rest];
+const placeIn = (archetype: string, ...rest: Path): Path => ["intents", "archetype", archetype, ...rest];
 
 export function* archetypeNamesAreNames(values: Values, sources: Sources) {
   for (const [name, { feature }] of archetypesOf(values)) {
     if (!names.test(name)) {
       const what = `the archetype ${JSON.stringify(name)} has no name that clients can rely on`;
-      yield sources.keyProblem(pathOf(name), what, namesAre);
+      yield sources.keyProblem(placeIn(name), what, namesAre);
     }
     for (const seen of Object.keys(feature)) {
       if (names.test(seen)) continue;
       const what = `the feature ${JSON.stringify(seen)} of ${name} has no name that clients can rely on`;
-      yield sources.keyProblem(pathOf(name, "feature", seen), what, namesAre);
+      yield sources.keyProblem(placeIn(name, "feature", seen), what, namesAre);
     }
   }
 }
@@ -43,7 +43,7 @@ export function* archetypesAreFew(values: Values, sources: Sources) {
   const beyond = all[archetypesMost];
   if (beyond) {
     const what = `there are ${all.length} archetypes, and ${archetypesMost} is the most`;
-    yield sources.keyProblem(pathOf(beyond[0]), what, "let kinds of NPC that act alike share one");
+    yield sources.keyProblem(placeIn(beyond[0]), what, "let kinds of NPC that act alike share one");
   }
   for (const [name, { feature }] of all) {
     const seen = Object.keys(feature);
@@ -51,20 +51,20 @@ export function* archetypesAreFew(values: Values, sources: Sources) {
     if (first === undefined) continue;
     const what = `the archetype ${name} has ${seen.length} features, and ${featuresMost} is the most`;
     const hint = "leave out what does not change its mind: every feature multiplies the situations";
-    yield sources.keyProblem(pathOf(name, "feature", first), what, hint);
+    yield sources.keyProblem(placeIn(name, "feature", first), what, hint);
   }
 }
 
 export function* actionsDiffer(values: Values, sources: Sources) {
   for (const [name, { actions }] of archetypesOf(values)) {
-    yield* repeated(pathOf(name, "actions"), actions, "the odds are told of each action once", sources);
+    yield* repeated(placeIn(name, "actions"), actions, "the odds are told of each action once", sources);
   }
 }
 
 export function* defaultIsAnAction(values: Values, sources: Sources) {
   for (const [name, { actions, default: written }] of archetypesOf(values)) {
     if (actions.includes(written)) continue;
-    const path = pathOf(name, "default");
+    const path = placeIn(name, "default");
     const near = nearest(written, actions);
     yield sources.problem(
       path,
@@ -131,7 +131,7 @@ export function* situationsFit(values: Values, sources: Sources) {
   const has = `the archetype ${first.name} has ${counted(own)} ${own === 1 ? "situation" : "situations"}`;
   const room = `${counted(situationsMost - before)} of ${counted(situationsMost)}`;
   yield sources.keyProblem(
-    pathOf(first.name),
+    placeIn(first.name),
     index === 0
       ? `${has}, and ${counted(situationsMost)} is the most`
       : `${has}, and those before it leave ${room}`,
@@ -152,7 +152,7 @@ export function* modelsLeadSomewhere(values: Values, sources: Sources) {
     if ([...tiers, ...slaClasses].some((known) => known === model)) continue;
     if (engine.some(({ models }) => models === undefined || models.includes(model))) continue;
     yield sources.problem(
-      pathOf(name, "model"),
+      placeIn(name, "model"),
       `the archetype ${name} asks ${model}, which no engine lists under models`,
       "name a model, an alias or a tier; until then its default answers",
     );
@@ -161,7 +161,7 @@ export function* modelsLeadSomewhere(values: Values, sources: Sources) {
 
 function* featuresOf(values: Values): Iterable<readonly [Path, Feature]> {
   for (const [name, { feature }] of archetypesOf(values)) {
-    for (const [seen, one] of Object.entries(feature)) yield [pathOf(name, "feature", seen), one];
+    for (const [seen, one] of Object.entries(feature)) yield [placeIn(name, "feature", seen), one];
   }
 }
 

@@ -53,7 +53,7 @@ export function* keyRulesHaveKeys({ auth }: Values, sources: Sources, keys: read
     const path = ["auth", "key", name];
     const near = nearest(
       name,
-      names.filter((known) => !(known in auth.key)),
+      names.filter((known) => !Object.hasOwn(auth.key, known)),
     );
     yield sources.keyProblem(
       path,

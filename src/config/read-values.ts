@@ -4,6 +4,7 @@
 import { explainIssue } from "./explain-issue.ts";
 import type { ConfigFlags, Environment, Layered } from "./layers.ts";
 import { layer } from "./layers.ts";
+import { lostNames } from "./lost-names.ts";
 import type { Machine } from "./machine.ts";
 import { thisHost } from "./machine.ts";
 import type { Table } from "./path.ts";
@@ -47,7 +48,14 @@ export function readValues(from: ConfigSources): ValuesReading {
   const { document } = found;
   const { env, flags = {}, machine = thisHost() } = from;
   const layered = layer({ document, env, flags, machine });
-  return { ...(document ? { file: document.file } : {}), layered, ...checkEach(layered) };
+  const lost = lostNames(layered);
+  const checked = checkEach(layered);
+  return {
+    ...(document ? { file: document.file } : {}),
+    layered,
+    ...checked,
+    errors: [...lost, ...checked.errors],
+  };
 }
 
 type Found =

@@ -16,7 +16,7 @@ const colon = 0x3a;
 
 /**
  * `body` is valid JSON, an object with a top-level `model` that is a string. Where the key stands twice, the last one
- * counts, as it does for every JSON parser in use.
+ * counts, as it did for whoever has read the body here.
  */
 export function modelSpan(body: Uint8Array): ByteSpan | undefined {
   const bytes = asBuffer(body);

@@ -1,5 +1,6 @@
 // Whether an answer may serve more than the one who asked for it.
 
+import { repeatsName } from "../base/repeated-names.ts";
 import type { SlaClass } from "../routing/sla.ts";
 
 /** Keys are made of whole bodies: of a larger one that would hold up everybody else for milliseconds. */
@@ -16,16 +17,19 @@ export interface Reuse {
 export interface ReuseFacts {
   readonly sla: SlaClass;
   readonly stream: boolean;
-  readonly bodyBytes: number;
+  readonly body: Uint8Array;
   readonly cacheControl: "no-store" | "no-cache" | undefined;
+  /** What JSON.parse made of it. */
   readonly parsed: Readonly<Record<string, unknown>>;
 }
 
 /** Undefined: it is for its caller alone. */
 export function reuseOf(facts: ReuseFacts): Reuse | undefined {
-  const { sla, stream, bodyBytes, cacheControl, parsed } = facts;
+  const { sla, stream, body, cacheControl, parsed } = facts;
   // A request whose answer may not be kept cannot lend it to others on its way either.
-  if (stream || cacheControl === "no-store" || bodyBytes > keyedBytesMost) return undefined;
+  if (stream || cacheControl === "no-store" || body.length > keyedBytesMost) return undefined;
   if (parsed["temperature"] !== 0 && sla !== "async") return undefined;
+  // An engine that takes the first of two answers another question than the one that the key would be of.
+  if (repeatsName(body, parsed)) return undefined;
   return { parsed, takesKept: cacheControl === undefined };
 }

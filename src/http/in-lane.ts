@@ -10,7 +10,7 @@ import type { InferencePath } from "../engines/dialect.ts";
 import type { SeenJob } from "../jobs/desk.ts";
 import { deskRule } from "../jobs/desk.ts";
 import type { JobKind } from "../jobs/job.ts";
-import { isEnd, jobKinds, pathOf } from "../jobs/job.ts";
+import { inferencePathOf, isEnd, jobKinds } from "../jobs/job.ts";
 import { isAbsent } from "../routing/models.ts";
 import type { Asked } from "../routing/sla.ts";
 import type { Caller } from "./callers.ts";
@@ -27,7 +27,8 @@ import {
 import { jobResponse } from "./job-shape.ts";
 import { prefersAsync, readIdempotencyKey } from "./request-headers.ts";
 
-const kindOf = (path: InferencePath): JobKind | undefined => jobKinds.find((kind) => pathOf[kind] === path);
+const kindOf = (path: InferencePath): JobKind | undefined =>
+  jobKinds.find((kind) => inferencePathOf[kind] === path);
 
 /** Whether a job will do in the place of an answer. Of a key that may not have jobs the preference is no more than that. */
 export const prefersJob = (headers: Headers, key: Caller | undefined): boolean =>

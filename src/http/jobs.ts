@@ -137,7 +137,7 @@ async function readOrder(
     reuse: reuseOf({
       sla: "async",
       stream: false,
-      bodyBytes: own.length,
+      body: own,
       cacheControl: readCacheControl(raw.headers.get("cache-control")),
       parsed: request,
     }),

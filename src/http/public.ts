@@ -2,12 +2,12 @@
 
 import type { Env } from "hono";
 import { Hono } from "hono";
-import { cors } from "hono/cors";
 import { inferencePaths } from "../engines/dialect.ts";
 import { peerHeader } from "../host/forwarded.ts";
 import { answeredHere } from "../host/job-call.ts";
 import { admit, noTunnel, refusedIntents } from "./admit.ts";
 import type { Admitted } from "./arrival.ts";
+import { corsFor } from "./cors.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import type { OpenSealed } from "./forwarded.ts";
@@ -32,29 +32,7 @@ export function createPublicApp(door: Door): App {
   const forwards = new Map<string, OpenSealed>(inferencePaths.map((path) => [path, openForwarded(path)]));
 
   // Who does not come from a browser need not pay for it.
-  const browsers = cors({
-    origin: (origin) => {
-      const allowed = door.settings().corsOrigins;
-      return allowed.includes("*") || allowed.includes(origin) ? origin : null;
-    },
-    exposeHeaders: [
-      "x-request-id",
-      "x-tierline-tier",
-      "x-tierline-endpoint",
-      "x-tierline-because",
-      "x-tierline-cache",
-      "server-timing",
-      "location",
-      "retry-after",
-      "retry-after-ms",
-      "x-should-retry",
-      "x-ratelimit-limit-requests",
-      "x-ratelimit-remaining-requests",
-      "x-ratelimit-reset-requests",
-      "ratelimit-policy",
-      "ratelimit",
-    ],
-  });
+  const browsers = corsFor(() => door.settings().corsOrigins);
   app.use((context, next) => {
     const admitted = async (): Promise<void> => {
       const { headers, method } = context.req.raw;
@@ -161,7 +139,7 @@ export function createPublicApp(door: Door): App {
     [`${jobsPath}/:id`, patiently(app.fetch)],
   ]);
   const all: App = { fetch: app.fetch, routes, websocket: sockets.handler, reloaded: sockets.recheck };
-  return door.strain === undefined ? all : sheltered(all, door.strain);
+  return door.strain === undefined ? all : sheltered(all, door.strain, browsers);
 }
 
 function allowOnly<E extends Env>(app: Hono<E>, path: string, methods: string): void {

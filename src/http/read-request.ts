@@ -104,7 +104,7 @@ function saidByCaller(
     reuse: reuseOf({
       ...fields,
       sla: asked.sla,
-      bodyBytes: body.length,
+      body,
       cacheControl: readCacheControl(headers.get("cache-control")),
     }),
   };

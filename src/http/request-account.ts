@@ -3,6 +3,7 @@
 import type { Clock, Instant } from "../base/clock.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { observe } from "../base/histogram.ts";
+import { onceIn } from "../base/once-in.ts";
 import { tokenBucket } from "../base/token-bucket.ts";
 import type { Dispatched, Journey } from "../dispatch/dispatched.ts";
 import type { InferenceRequest } from "../dispatch/inference-request.ts";
@@ -73,8 +74,7 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
   let plain = 0;
   const lines = tokenBucket(accountRule.linesPerSecond, () => accountRule.linesAtOnce, clock.now());
   let leftOut = 0;
-  /** When the last line about a key was written. Names come from the keys file. */
-  const toldOfKey = new Map<string, number>();
+  const overLimit = onceIn(accountRule.overLimitEveryMs);
   let lastShedAt = Number.NEGATIVE_INFINITY;
   let lastReusedAt = Number.NEGATIVE_INFINITY;
 
@@ -118,11 +118,7 @@ export function createRequestAccount(metrics: Metrics, log: Log, clock: Clock): 
     limited(key, sla) {
       metrics.requests.with("none", "none", "none", "rate_limited").add(1);
       metrics.shed.with(sla, "rate-limited").add(1);
-      const now = clock.now();
-      const before = toldOfKey.get(key);
-      if (before !== undefined && now - before < accountRule.overLimitEveryMs) return;
-      toldOfKey.set(key, now);
-      log.warn({ key }, "a key is over its rate limit");
+      if (overLimit.isDue(key, clock.now())) log.warn({ key }, "a key is over its rate limit");
     },
     finished(request, dispatched, how, status, origin) {
       const { journey } = dispatched;

@@ -1,6 +1,8 @@
 // The public listener while this host is short of descriptors or memory: answers close their connections, and then new
 // requests are refused before anything is done for them. What is under way goes on.
 
+import type { MiddlewareHandler } from "hono";
+import { Hono } from "hono";
 import type { Scarce, Strain } from "../base/strain.ts";
 import { errorResponse } from "./errors.ts";
 import { healthPaths } from "./health.ts";
@@ -15,15 +17,25 @@ const comeBackMs = 1000;
 /** How this host is must be told in trouble most of all, and an NPC always gets an intent. */
 const spared: ReadonlySet<string> = new Set([...healthPaths, "/metrics", intentsPath]);
 
-export function sheltered(app: App, strain: Strain): App {
+/** `browsers`: what the app's own answers to pages of other origins go through. */
+export function sheltered(app: App, strain: Strain, browsers: MiddlewareHandler): App {
+  const refuse = (request: Request, because: Scarce): Response => {
+    strain.refused(because);
+    return refusal(because, request);
+  };
+  // A page reads a refusal only with the headers that let it, and asks only where it was told that it may.
+  const toPages = new Hono<{ Bindings: { because: Scarce } }>({ getPath: pathOf })
+    .use(browsers)
+    .all("*", ({ req, env }) => refuse(req.raw, env.because));
+
   const under = <Result extends Response | undefined>(
     request: Request,
     answer: () => Result | Promise<Response>,
   ): Result | Response | Promise<Response> => {
     const because = strain.shedding;
     if (because !== undefined && !spared.has(pathOf(request))) {
-      strain.refused(because);
-      return refusal(because, request);
+      if (!request.headers.has("origin")) return refuse(request, because);
+      return Promise.resolve(toPages.fetch(request, { because })).then(closing);
     }
     const answered = answer();
     if (answered instanceof Promise) return answered.then(closing);

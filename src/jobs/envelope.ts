@@ -6,7 +6,7 @@ import { parseJson } from "../base/parse-json.ts";
 import { isWholeAnswer } from "../dispatch/whole-answer.ts";
 import { readErrorBody } from "../engines/openai-wire.ts";
 import type { Job, JobKind } from "./job.ts";
-import { pathOf } from "./job.ts";
+import { inferencePathOf } from "./job.ts";
 import { ulidOf } from "./job-id.ts";
 
 type Asked = Pick<Job, "id" | "kind" | "model" | "acceptedAtMs">;
@@ -31,7 +31,7 @@ const shapes: readonly Shape[] = [
     name: "openai",
     read(root, bytes, { kind }) {
       if (!isRecord(root) || !Array.isArray(root["choices"])) return undefined;
-      if (isWholeAnswer(pathOf[kind], bytes)) return { ok: true, result: bytes };
+      if (isWholeAnswer(inferencePathOf[kind], bytes)) return { ok: true, result: bytes };
       return { ok: false, why: "the model's answer is broken off or empty" };
     },
   },

@@ -71,7 +71,7 @@ export type JobKind = (typeof jobKinds)[number];
 export const isJobKind = (value: unknown): value is JobKind => jobKinds.some((kind) => kind === value);
 
 /** Where such a request is answered. */
-export const pathOf = {
+export const inferencePathOf = {
   chat: "/v1/chat/completions",
   completion: "/v1/completions",
 } as const satisfies Readonly<Record<JobKind, InferencePath>>;

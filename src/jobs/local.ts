@@ -18,7 +18,7 @@ import type { RoutingPolicy } from "../routing/sla.ts";
 import { resolveAsked } from "../routing/sla.ts";
 import { createFailureCounts } from "./failure-counts.ts";
 import type { JobToDo } from "./job.ts";
-import { pathOf } from "./job.ts";
+import { inferencePathOf } from "./job.ts";
 import { jobTraceparent } from "./job-id.ts";
 import type { Guest, PlayersFirst } from "./players-first.ts";
 import type { Again, Ended, HandedJob, JobRunner, Submitted } from "./runner.ts";
@@ -95,7 +95,7 @@ export function createLocalRunner({ dispatch, playersFirst, fleet, policy, clock
           );
         }
         if (done.status !== 200) return failed(refusedWith(done.status, body));
-        if (!isWholeAnswer(pathOf[job.kind], body)) {
+        if (!isWholeAnswer(inferencePathOf[job.kind], body)) {
           return failedThere(job, "The engine answered 200 with no completion, or half of one.");
         }
         return { kind: "done", result: body };
@@ -198,7 +198,7 @@ function requestFor(
   const now = clock.now();
   return {
     id: job.id,
-    path: pathOf[job.kind],
+    path: inferencePathOf[job.kind],
     caller: job.owner ?? undefined,
     body,
     modelName,

@@ -11,7 +11,7 @@ import { byAffinity } from "./affinity.ts";
 import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
 import { choosePeer, lookOver } from "./choose-peer.ts";
-import type { AwayReason, Decision, TryReason } from "./decision.ts";
+import type { AwayReason, Decision, Exclusion, ShedReason, TryReason } from "./decision.ts";
 import { hedgeAfterMs } from "./hedging.ts";
 import type { Leftover } from "./leftover.ts";
 import { createLeftover } from "./leftover.ts";
@@ -135,11 +135,18 @@ function routeForwarded(
   }
   const exclusion = whyNot(endpoint, request, tried, now);
   if (exclusion === undefined) return { do: "try", endpoint, because: "local-only" };
-  const full = exclusion === "full" || exclusion === "share-full" || exclusion === "pushed-back";
-  const late = exclusion === "too-slow" ? "too-late" : "no-endpoint";
-  const refusal = exclusion === "over-share" ? "over-share" : full ? "pool-full" : late;
+  const refusal = refusalOfForwarded[exclusion] ?? "no-endpoint";
   return shed(refusal, endpoint.expectedWaitMs() ?? admissionRule.retryAfterMs, random);
 }
+
+/** Why their request is not taken; whatever is not here says that the endpoint is none for it. */
+const refusalOfForwarded: Readonly<Partial<Record<Exclusion, ShedReason>>> = {
+  full: "pool-full",
+  "share-full": "pool-full",
+  "pushed-back": "pool-full",
+  "over-share": "over-share",
+  "too-slow": "too-late",
+};
 
 /** The rung on which the async lane stands. */
 const laneTier: Tier = "bronze";

@@ -357,6 +357,35 @@ export const refusals: readonly Refusal[] = [
     ],
   },
   {
+    situation: "what JavaScript has for every object, where people choose the names",
+    text: [
+      `${engine}${keyed}[auth.key.__proto__]\nrequests_per_second = 3\n`,
+      '[aliases]\n__proto__ = { tier = "gold" }\n',
+      "[intents.archetype.__proto__]\nprompt = 3\n",
+      '[intents.archetype.guard]\nprompt = "A guard."\nactions = ["a", "b"]\ndefault = "a"\n',
+      "feature.__proto__ = { bool = true }\n",
+    ].join(""),
+    files: oneKey,
+    says: [
+      ["8:11", "auth.key.__proto__"],
+      ["11:1", "aliases.__proto__"],
+      ["12:20", "intents.archetype.__proto__"],
+      ["18:9", "intents.archetype.guard.feature.__proto__"],
+    ].map(
+      ([place, name]) =>
+        `tierline.toml:${place}: ${name} is a name that nothing can have\n  JavaScript keeps it for itself; take another`,
+    ),
+  },
+  {
+    situation: "what JavaScript has for every object, where names are given",
+    text: "[sla.__proto__]\ntotal_ms = 3\n[tier.gold]\n__proto__ = 3\n[__proto__]\n",
+    says: [
+      "tierline.toml:1:6: unknown table [sla.__proto__]\n  known here: realtime, interactive, async",
+      "tierline.toml:4:1: unknown key __proto__ in [tier.gold]\n  known here: target_p95_ms, balancer, hedge",
+      "tierline.toml:5:2: unknown table [__proto__]\n  known here: [host], [listen], [auth], [limits], [log], [metrics], [tls], [cors], [[engine]], [aliases], [sla], [tier], [intents], [cache], [cluster], [jobs], [state], [drain]",
+    ],
+  },
+  {
     situation: "a rung twice",
     text: '[sla.realtime]\nladder = ["gold", "gold"]\n',
     says: ["tierline.toml:2:19: sla.realtime.ladder names gold twice\n  a request climbs each tier once"],
@@ -413,6 +442,14 @@ export const warnings: readonly Refusal[] = [
     says: [
       "tierline.toml:8:11: [auth.key.loby] is for a key that /keys does not have, so it holds nobody to anything\n  did you mean lobby?",
       "tierline.toml:10:11: [auth.key.arena] is for a key that /keys does not have, so it holds nobody to anything\n  correct the name, or take the table out",
+    ],
+  },
+  {
+    situation: "limits of a key that is nearly there, by a name that JavaScript has for every object",
+    text: `${engine}${keyed}[auth.key.constructr]\nsla = ["async"]\n`,
+    files: { "/keys": "constructor:k\n" },
+    says: [
+      "tierline.toml:8:11: [auth.key.constructr] is for a key that /keys does not have, so it holds nobody to anything\n  did you mean constructor?",
     ],
   },
   {

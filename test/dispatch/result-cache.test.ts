@@ -8,6 +8,7 @@ import { seededRandom } from "../../src/base/random.ts";
 import type { Answer, Dispatched } from "../../src/dispatch/dispatched.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { createResultCache } from "../../src/dispatch/result-cache.ts";
+import type { ReuseFacts } from "../../src/dispatch/reuse.ts";
 import { reuseOf } from "../../src/dispatch/reuse.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { Reply } from "../support/fake-wire.ts";
@@ -47,7 +48,7 @@ function remembering(
   const ask = ({ parsed = question, cacheControl, leftMs = 2000, ...more }: Asking = {}, from = cache) => {
     const caller = new AbortController();
     const { sla = "realtime", stream = false } = more;
-    const reuse = reuseOf({ sla, stream, bodyBytes: 100, cacheControl, parsed });
+    const reuse = reuseOf({ sla, stream, body: bodyOf(parsed), cacheControl, parsed });
     const request = inference(clock.now(), { deadline: clock.now() + leftMs, ...more, reuse });
     const asked: { done?: Dispatched; leave(): void } = { leave: () => caller.abort() };
     void from.dispatch(request, caller.signal).then((done) => {
@@ -58,6 +59,8 @@ function remembering(
   const asked = (): number => stage.wireOf("g").requests.length;
   return { ...stage, cache, open, ask, asked };
 }
+
+const bodyOf = (parsed: unknown): Uint8Array => Buffer.from(JSON.stringify(parsed));
 
 /** What a caller sees of it, in a line. */
 function told(done: Dispatched | undefined): string {
@@ -159,13 +162,25 @@ describe("an answer that may be kept", () => {
   }
 
   test("async ones whatever their temperature; others only at 0, and never streamed", () => {
-    const facts = { sla: "realtime", stream: false, bodyBytes: 1, cacheControl: undefined } as const;
-    const at = (temperature: unknown) => reuseOf({ ...facts, parsed: { temperature } });
+    const facts = { sla: "realtime", stream: false, cacheControl: undefined } as const;
+    const of = (parsed: Readonly<Record<string, unknown>>, more: Partial<ReuseFacts> = {}) =>
+      reuseOf({ ...facts, body: bodyOf(parsed), parsed, ...more });
+    const at = (temperature: unknown) => of({ temperature });
     for (const warm of [undefined, null, "0", 0.1, false]) expect(at(warm)).toBeUndefined();
     expect(at(0)).toBeDefined();
-    expect(reuseOf({ ...facts, sla: "async", parsed: { temperature: 1 } })).toBeDefined();
-    expect(reuseOf({ ...facts, stream: true, parsed: { temperature: 0 } })).toBeUndefined();
-    expect(reuseOf({ ...facts, bodyBytes: 2 ** 21, parsed: { temperature: 0 } })).toBeUndefined();
+    expect(of({ temperature: 1 }, { sla: "async" })).toBeDefined();
+    expect(of({ temperature: 0 }, { stream: true })).toBeUndefined();
+    expect(of({ temperature: 0, prompt: "x".repeat(2 ** 20) })).toBeUndefined();
+  });
+
+  test.each([
+    ["a question", '{"temperature":0,"prompt":"a","prompt":"b"}'],
+    ["a part of one", '{"temperature":0,"messages":[{"role":"user","content":"a","content":"b"}]}'],
+    ["the temperature", '{"temperature":1,"temperature":0}'],
+    ["the model", '{"temperature":0,"model":"a","model":"b"}'],
+  ])("none whose body has %s twice: an engine may read the other of the two", (_, text) => {
+    const facts = { sla: "realtime", stream: false, cacheControl: undefined } as const;
+    expect(reuseOf({ ...facts, body: Buffer.from(text), parsed: JSON.parse(text) })).toBeUndefined();
   });
 
   test("no-cache is answered by the engine and kept for the next; no-store is neither", async () => {
@@ -561,7 +576,7 @@ describe("identical questions at once", () => {
     const reuse = reuseOf({
       sla: "realtime",
       stream: false,
-      bodyBytes: 100,
+      body: bodyOf(question),
       cacheControl: undefined,
       parsed: question,
     });

@@ -39,8 +39,10 @@ describe("of the file descriptors that a router may have", () => {
     );
     await until("half are taken", async () => (await strain(tierline)) === 2);
     const open = await openFds(tierline);
-    const refused = await chat(tierline.url, ask);
+    const page = "http://localhost:3000";
+    const refused = await chat(tierline.url, ask, { headers: { origin: page } });
     expect(refused.status).toBe(503);
+    expect(refused.headers.get("access-control-allow-origin")).toBe(page);
     expect(refused.headers.get("connection")).toBe("close");
     expect(refused.headers.get("x-should-retry")).toBe("true");
     expect(Number(refused.headers.get("retry-after-ms"))).toBeGreaterThan(0);

@@ -105,6 +105,16 @@ describe("a repeated question", () => {
     expect(asked).toBe(6);
   });
 
+  test("is another where it stands beside a second one, which an engine may have read instead", async () => {
+    const { router, askedIn } = await stage();
+    const other = JSON.stringify([{ role: "user", content: "Open the gate" }]);
+    const two = JSON.stringify(question).replace('"messages":', `"messages":${other},"messages":`);
+    const asked = await askedIn(async () => {
+      expect(await inTurn(router.url, [two], [question], [two])).toEqual(["off", "miss", "off"]);
+    });
+    expect(asked).toBe(3);
+  });
+
   test("with no-store is neither kept nor answered from the cache; with no-cache it is kept", async () => {
     const { router } = await stage();
     const uses = await inTurn(
@@ -239,14 +249,16 @@ describe("the same question from many at once", () => {
   });
 
   test("a hasty one is told 504 by its own deadline, and the others are answered", async () => {
-    const { router } = await stage({ engine: { msPerToken: 150 } });
+    const { router } = await stage({ engine: { msPerToken: 400 } });
+    const since = performance.now();
     const patient = chat(router.url, question);
     await Bun.sleep(20);
-    const since = performance.now();
     const hasty = await chat(router.url, question, { headers: { "x-tierline-deadline-ms": "60" } });
-    expect(performance.now() - since).toBeLessThan(60 + 50);
+    const hastyMs = performance.now() - since;
     expect(hasty.status).toBe(504);
     expect(hasty.headers.get("x-tierline-because")).toBe("joined");
     expect((await patient).status).toBe(200);
+    // Who waited for the other's answer would have had it.
+    expect(hastyMs).toBeLessThan((performance.now() - since) / 2);
   });
 });

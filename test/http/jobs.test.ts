@@ -164,6 +164,18 @@ describe("POST /v1/jobs", () => {
     expect(escaped.status).toBe(202);
   });
 
+  test("gives no result of a request that has a member twice: its engine may have read the other one", async () => {
+    const each = house();
+    each.finishAtOnce();
+    const [asked, other] = [messages, [{ role: "user", content: "Somebody else?" }]].map((one) =>
+      JSON.stringify(one),
+    );
+    const twice = `{"request":{"messages":${other},"messages":${asked}}}`;
+    await finished(each, (await read(await each.ask("POST", "/v1/jobs", twice))).id);
+    expect((await each.post({ messages })).status).toBe(202);
+    expect((await each.ask("POST", "/v1/jobs", twice)).status).toBe(202);
+  });
+
   test("gives the result of the same request that was done a moment ago, unless a new one is wanted", async () => {
     const each = house();
     each.finishAtOnce();

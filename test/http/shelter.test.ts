@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import pino from "pino";
 import type { Scarce } from "../../src/base/strain.ts";
+import { corsFor } from "../../src/http/cors.ts";
 import type { Listener } from "../../src/http/listen.ts";
 import { listen } from "../../src/http/listen.ts";
 import { sheltered } from "../../src/http/shelter.ts";
@@ -11,6 +12,8 @@ import { cleanup } from "../support/cleanup.ts";
 import { openAiErrorOf } from "../support/openai-error.ts";
 
 const ends = cleanup();
+/** Of a browser game's page. */
+const page = "http://localhost:3000";
 
 function scene(closing = false, shedding?: Scarce) {
   const lines: string[] = [];
@@ -35,10 +38,12 @@ function scene(closing = false, shedding?: Scarce) {
       websocket: { message: (socket, text) => void socket.send(text) },
     },
     strain,
+    corsFor(() => [page]),
   );
   const listener = listen(app, { hostname: "127.0.0.1", port: 0 }, log);
   ends({ stop: () => listener.stop(true) });
-  const ask = (path: string, headers = {}) => fetch(`${listener.url}${path}`, { headers });
+  const ask = (path: string, headers = {}, method = "GET") =>
+    fetch(`${listener.url}${path}`, { method, headers });
   return { strain, refused, listener, ask, lines, release: held.resolve };
 }
 
@@ -84,6 +89,39 @@ describe("a host that is short of something", () => {
       expect(refused).toEqual([]);
     },
   );
+
+  describe("and is asked by a page in a browser", () => {
+    test("lets it read the refusal, which is counted once", async () => {
+      const { ask, refused } = scene(true, "memory");
+      const { status, headers } = await ask("/v1/models", { origin: page, "x-request-id": "mine" });
+      expect([status, headers.get("access-control-allow-origin")]).toEqual([503, page]);
+      expect(headers.get("access-control-expose-headers")).toContain("retry-after-ms");
+      expect(headers.get("vary")).toContain("Origin");
+      for (const [name, value] of [
+        ["connection", "close"],
+        ["retry-after-ms", "1000"],
+        ["x-tierline-because", "memory"],
+        ["x-request-id", "mine"],
+      ] as const)
+        expect(headers.get(name)).toBe(value);
+      expect(refused).toEqual(["memory"]);
+    });
+
+    test("lets pages of no other origin read it", async () => {
+      const { ask } = scene(true, "memory");
+      const { status, headers } = await ask("/v1/models", { origin: "https://evil.example" });
+      expect([status, headers.get("access-control-allow-origin")]).toEqual([503, null]);
+    });
+
+    test("answers whether it may ask, and counts that as no refusal", async () => {
+      const { ask, refused } = scene(true, "descriptors");
+      const asked = { origin: page, "access-control-request-method": "POST" };
+      const response = await ask("/v1/chat/completions", asked, "OPTIONS");
+      expect([response.status, isClosed(response)]).toEqual([204, true]);
+      expect(response.headers.get("access-control-allow-origin")).toBe(page);
+      expect(refused).toEqual([]);
+    });
+  });
 
   test("refuses a WebSocket, and leaves those alone that are open", async () => {
     const { strain, listener, refused } = scene();
