@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { Clock } from "../../src/base/clock.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { ScreenEvents } from "../../src/cli/command.ts";
+import { until } from "../support/chat.ts";
 import type { Answer } from "./fake-router.ts";
 import { fakeRouters } from "./fake-router.ts";
 import { tierline } from "./fake-terminal.ts";
@@ -192,6 +193,8 @@ describe("top on a real terminal", () => {
       const modesDuring = terminal.localFlags;
       leave(child);
       expect(await child.exited).toBe(0);
+      // What the child has written may be read after its end.
+      await until("its page is given back", () => shown.includes("\u001b[?1049l"));
       expect(modesDuring).not.toBe(modesBefore);
       expect(terminal.localFlags).toBe(modesBefore);
       expect(shown.lastIndexOf("\u001b[?1049l")).toBeGreaterThan(shown.lastIndexOf("\u001b[?1049h"));
