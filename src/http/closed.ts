@@ -5,11 +5,14 @@ import { errorResponse } from "./errors.ts";
 /** Said with 503 while the router is not taking requests. */
 const comeBackMs = 1000;
 
-export function closed(phase: "starting" | "draining"): Response {
+export function closed(
+  phase: "starting" | "draining",
+  more: Readonly<Record<string, string>> = {},
+): Response {
   const message =
     phase === "starting"
       ? "The router is starting. Try again shortly."
       : "The router is draining and takes no new requests. Try again on another host.";
-  const headers = phase === "draining" ? { "x-tierline-because": phase } : {};
+  const headers = phase === "draining" ? { ...more, "x-tierline-because": phase } : more;
   return errorResponse(phase, message, { retryAfterMs: comeBackMs, headers });
 }

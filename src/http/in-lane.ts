@@ -2,6 +2,7 @@
 // and for all others an answer, if it comes in time.
 
 import type { Leaving } from "../base/departure.ts";
+import { Departure, whenLeft } from "../base/departure.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import { isErrorCode } from "../base/error-codes.ts";
 import type { Dispatched } from "../dispatch/dispatched.ts";
@@ -15,6 +16,7 @@ import { isAbsent } from "../routing/models.ts";
 import type { Asked } from "../routing/sla.ts";
 import type { Caller } from "./callers.ts";
 import { forbids } from "./callers.ts";
+import { closed } from "./closed.ts";
 import type { Door } from "./door.ts";
 import { errorResponse } from "./errors.ts";
 import {
@@ -67,10 +69,10 @@ export async function inLane(
   { journey }: Extract<Dispatched, { kind: "defer" }>,
   headers: Headers,
   key: Caller | undefined,
-  door: Pick<Door, "desk" | "clock" | "random" | "askMember">,
+  door: Pick<Door, "desk" | "clock" | "random" | "askMember" | "lifecycle">,
   callerLeft: Leaving,
 ): Promise<Told> {
-  const { desk, clock } = door;
+  const { desk, clock, lifecycle } = door;
   const kind = kindOf(request.path);
   if (kind === undefined) throw new Error("deferred, and there is no lane for it");
   // Nothing is accepted for somebody who will not hear of it.
@@ -86,6 +88,8 @@ export async function inLane(
   });
   const prefers = prefersJob(headers, key);
   const isJob = request.sla === "async" || prefers;
+  // A job outlives this process; who waits for its answer here would not have it.
+  if (!isJob && lifecycle.ending) return ended(headersHere);
   const idempotencyKey = isJob ? readIdempotencyKey(headers.get("idempotency-key")) : undefined;
   if (typeof idempotencyKey === "object") return refuse(idempotencyKey.code, idempotencyKey.message);
   const { caller, model, modelName, body, reuse, deadline } = request;
@@ -116,17 +120,24 @@ export async function inLane(
   }
 
   const { id } = ordered.job;
-  const seen = await desk.wait(id, caller, deadline - clock.now(), callerLeft);
+  const waitOver = new Departure();
+  const endWait = (): void => waitOver.abort();
+  const forgetCaller = whenLeft(callerLeft, endWait);
+  const forgetEnd = lifecycle.onEnding(endWait);
+  const seen = await desk.wait(id, caller, deadline - clock.now(), waitOver);
+  forgetCaller();
+  forgetEnd();
   if (seen.kind === "refused") return refuse(seen.code, seen.message, seen.retryAfterMs);
   if (seen.kind === "elsewhere") {
     const gone = ownerUnreachable(seen.member, "no answer about it came in time", door);
     return { response: refusedElsewhere(gone, id, headersHere), code: gone.code };
   }
   if (!isEnd(seen.job.state)) {
-    // Nobody knows of it but this caller, who is gone or out of time.
+    // Nobody knows of it but this caller, who is gone, out of time or sent to another host.
     // Should the cancel fail, its ttl ends it: that is over as well.
     desk.cancel(id, caller).catch(() => undefined);
     if (callerLeft.aborted) return { response: new Response(null, { status: 499 }) };
+    if (waitOver.aborted) return ended(headersHere);
     return refuse("deadline_exceeded", "The async lane, the last that could answer, did not answer in time.");
   }
   if (seen.result !== undefined) {
@@ -139,6 +150,12 @@ export async function inLane(
   }
   return refuse(codeOf(seen), seen.job.error?.message ?? "The job was cancelled before it was done.");
 }
+
+/** Another host can serve him, or waits for Bronze as long as it takes. */
+const ended = (headers: Readonly<Record<string, string>>): Told => ({
+  response: closed("draining", headers),
+  code: "draining",
+});
 
 /** A runner's code that callers know; how it failed otherwise is between it and us. */
 function codeOf({ job: { error, state } }: SeenJob): ErrorCode {

@@ -97,9 +97,9 @@ export async function orderAround(
     door,
   );
   // Named there and perhaps never accepted: only that host knows, and should it be dead the job is taken up here.
-  return there.kind === "refused" && there.code === "job_not_found"
-    ? ownerUnreachable(member, "it does not answer", door)
-    : there;
+  if (there.kind !== "refused" || there.code !== "job_not_found") return there;
+  const isSilent = answer === undefined || "unreachable" in answer;
+  return ownerUnreachable(member, isSilent ? "it does not answer" : "it takes no jobs now", door);
 }
 
 async function askEach(

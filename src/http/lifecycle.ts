@@ -18,6 +18,8 @@ export interface Lifecycle {
   end(): void;
   /** Calls `listener` once, when a drain begins, now where one is under way; the returned function forgets it. */
   onDrain(listener: () => void): () => void;
+  /** The same, when the process has been told to end. */
+  onEnding(listener: () => void): () => void;
   /** When the last one came that a load balancer had sent here. */
   readonly lastArrivalAt: Instant;
   /** A request begins; the returned function ends it, once. `arrivedAt`: it is of those that go elsewhere when told to. */
@@ -48,7 +50,8 @@ export function createLifecycle(): Lifecycle {
   let waiting: Waiting[] = [];
   /** Those that ran when the drain began. */
   let staying = new Set<() => void>();
-  const drainListeners = new Set<() => void>();
+  const drainListeners = createListeners();
+  const endListeners = createListeners();
 
   const whenEmpty = (until: Set<() => void>): Promise<void> =>
     until.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push({ until, resolve }));
@@ -74,21 +77,15 @@ export function createLifecycle(): Lifecycle {
       phase = next;
       if (!begins) return;
       staying = new Set(running);
-      const told = [...drainListeners];
-      drainListeners.clear();
-      for (const listener of told) listener();
+      drainListeners.tell();
     },
     end() {
       lifecycle.enter("draining");
       ending = true;
+      endListeners.tell();
     },
-    onDrain(listener) {
-      // A function of its own for each, since two may share a listener.
-      const entry = (): void => listener();
-      if (phase === "draining") entry();
-      else drainListeners.add(entry);
-      return () => void drainListeners.delete(entry);
-    },
+    onDrain: (listener) => drainListeners.add(listener, phase === "draining"),
+    onEnding: (listener) => endListeners.add(listener, ending),
     get lastArrivalAt() {
       return lastArrivalAt;
     },
@@ -118,4 +115,23 @@ export function createLifecycle(): Lifecycle {
     },
   };
   return lifecycle;
+}
+
+/** Each is called once. */
+function createListeners() {
+  const all = new Set<() => void>();
+  return {
+    add(listener: () => void, isNow: boolean): () => void {
+      // A function of its own for each, since two may share a listener.
+      const entry = (): void => listener();
+      if (isNow) entry();
+      else all.add(entry);
+      return () => void all.delete(entry);
+    },
+    tell(): void {
+      const told = [...all];
+      all.clear();
+      for (const listener of told) listener();
+    },
+  };
 }

@@ -7,6 +7,7 @@ import { inTime } from "../base/in-time.ts";
 import { pause } from "../base/pause.ts";
 import { someAtOnce } from "../base/some-at-once.ts";
 import type { AdoptionEvent } from "./adoption-event.ts";
+import type { JobError } from "./job.ts";
 import { newestFirst, timeText, ulidOf } from "./job-id.ts";
 import { plainName } from "./job-places.ts";
 import type { JobKeeping } from "./keeping.ts";
@@ -216,6 +217,15 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
       trouble ??= taken;
       return;
     }
+    if (taken.kind === "input-gone") {
+      // Who asks for it is told so, and need not wait for the end of its ttl.
+      const end = { state: "failed", error: inputGone, endedAtMs: clock.wallMs() } as const;
+      const closed = await call((signal) => manifests.close(id, end, signal));
+      if (closed.kind === "trouble" && closed.trouble !== "refused") {
+        trouble ??= closed;
+        return;
+      }
+    }
     if (taken.kind === "taken") {
       const { manifest, request } = taken;
       const { owner, kind, model, ttlMs, acceptedAtMs, outputKey } = manifest;
@@ -229,7 +239,8 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
       }
       if (stored.kind === "stored") tell({ kind: "adopted", id, from: host.member });
     }
-    if (taken.kind === "trouble") tell({ kind: "unadoptable", id, why: taken.why });
+    if (taken.kind === "trouble" || taken.kind === "input-gone")
+      tell({ kind: "unadoptable", id, why: taken.why });
     wanted.delete(id);
   }
 
@@ -258,6 +269,12 @@ export function createGoneHosts(parts: GoneHostsParts): GoneHosts {
     },
   };
 }
+
+const inputGone: JobError = {
+  code: "job_input_lost",
+  message:
+    "The host that had this job was lost, and what was asked is not in S3 any more, so no other could do it. Order it again, and let no rule of the bucket delete inputs within a day.",
+};
 
 /** 0: nobody comes before it. The same for all who know the same adopters. */
 export function rankOf(own: string, adopters: ReadonlySet<string>, id: string): number {

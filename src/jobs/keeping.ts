@@ -7,14 +7,15 @@ import type { Random } from "../base/random.ts";
 import { createClosing, readResult, resultGone } from "./closing.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { notFound, storeRefusal } from "./desk-refusal.ts";
-import type { Job } from "./job.ts";
+import type { Job, JobError } from "./job.ts";
 import { noResultInTime } from "./job.ts";
 import type { Claimed } from "./key-claims.ts";
 import { claimKey } from "./key-claims.ts";
 import type { Closing } from "./lane-ends.ts";
 import type { Leases } from "./lease.ts";
 import { createLeases } from "./lease.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, ManifestState } from "./manifest.ts";
+import { manifestReachMs } from "./manifest.ts";
 import type { ManifestPlaces, Manifests } from "./manifests.ts";
 import { createManifests } from "./manifests.ts";
 import type { KnownMember } from "./members.ts";
@@ -27,8 +28,6 @@ export const keepingRule = {
   closeMostMs: 5_000,
   /** The same of a job that is done: whose result took so long to read needs as long to put it there. */
   settleMostMs: 60_000,
-  /** Past its ttl, so much later nobody is still looking for a result. */
-  expiredAfterMs: 5 * 60_000,
 } as const;
 
 export type Sought =
@@ -68,7 +67,9 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
   const isHere = (name: string): boolean => members().some((each) => each.name === name && isPresent(each));
 
   const found = async (manifest: Manifest, signal: AbortSignal): Promise<Sought> => {
-    const job = jobOf(manifest, clock.wallMs());
+    // What was withdrawn was never accepted.
+    if (manifest.state === "withdrawn") return notFound;
+    const job = jobOf(manifest, manifest.state, clock.wallMs());
     if (job.state !== "done") return { kind: "found", job, result: undefined };
     const read = await readResult(objects, manifest.outputKey, signal);
     if (read.kind === "missing") return { ...notFound, message: resultGone(manifest.outputKey) };
@@ -105,15 +106,20 @@ export function createKeeping(parts: KeepingParts): JobKeeping {
   };
 }
 
-/** Of a job that nobody holds who is alive; if it is open it waits for somebody to adopt it. */
-function jobOf(manifest: Manifest, wallMs: number): Job {
-  const { state } = manifest;
+/** Of a job that nobody holds who is alive; if it is open it waits for somebody to adopt it, and to look for its result. */
+function jobOf(manifest: Manifest, state: Exclude<ManifestState, "withdrawn">, wallMs: number): Job {
   const job = knownOf(manifest);
   if (state !== "open") return { ...job, state };
-  const endedAtMs = manifest.acceptedAtMs + manifest.ttlMs;
-  if (wallMs <= endedAtMs + keepingRule.expiredAfterMs) return { ...job, state: "accepted" };
-  return { ...job, state: "expired", error: noResultInTime, endedAtMs };
+  const { acceptedAtMs, ttlMs } = manifest;
+  if (wallMs <= acceptedAtMs + manifestReachMs) return { ...job, state: "accepted" };
+  return { ...job, state: "expired", error: neverAdopted, endedAtMs: acceptedAtMs + ttlMs };
 }
+
+const neverAdopted: JobError = {
+  code: noResultInTime.code,
+  message:
+    "The host that had this job was lost, and no other was there to take it up before it was too late. Whether it was done is not known; nobody looks for its result any more.",
+};
 
 function knownOf({ member: _member, input: _input, state: _state, ...known }: Manifest): Omit<Job, "state"> {
   return { ...known, attempt: 0, recoveries: 0 };

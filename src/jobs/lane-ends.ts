@@ -67,6 +67,11 @@ export interface Ends {
   cancel(id: string): Promise<Cancelled>;
 }
 
+/** Where too much waits for the disk. */
+const crowdedAgainMs = 100;
+
+const nothing = (): void => undefined;
+
 /** Results that wait until they may be written down. More are let go: they are looked for, or done, once more. */
 const heldBytesMost = 64 * 1024 * 1024;
 
@@ -75,7 +80,7 @@ export function createEnds(parts: EndsParts): Ends {
 
   function end(entry: LaneEntry, job: Job, to: AnyEnding): void {
     if (closing === undefined) {
-      flow.follow(entry, write(job, to));
+      writeDown(entry, job, to);
       return;
     }
     entry.stage = "close";
@@ -101,7 +106,26 @@ export function createEnds(parts: EndsParts): Ends {
     else if (closed.kind === "again") {
       if (entry.end?.to === "done" && flow.heldBytes() > heldBytesMost) letGo(entry, job);
       flow.refused(entry, closed);
-    } else flow.follow(entry, write(job, closed.end));
+    } else writeDown(entry, job, closed.end);
+  }
+
+  /** What came together expires together: a sync each, with its rest, would take minutes for ten thousand. */
+  function writeDown(entry: LaneEntry, job: Job, to: AnyEnding): void {
+    if (to.to !== "expired") {
+      flow.follow(entry, write(job, to));
+      return;
+    }
+    turns.call<Moved | Crowded>({
+      what: "write",
+      entry,
+      ask: () => together.write(0, () => write(job, to), nothing),
+      cameBack(outcome) {
+        if (entry.gone || stopped.aborted) return;
+        if (outcome.kind === "again") flow.refused(entry, outcome);
+        else if (outcome.kind === "crowded") flow.later(entry, crowdedAgainMs);
+        else flow.follow(entry, outcome);
+      },
+    });
   }
 
   const write = ({ id, fence }: Job, end: AnyEnding): Moved =>

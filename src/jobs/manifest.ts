@@ -7,7 +7,11 @@ import { parseJson } from "../base/parse-json.ts";
 import type { EndState, JobEnd, JobError, JobKind } from "./job.ts";
 import { endStates, isJobKind } from "./job.ts";
 
-export type ManifestState = "open" | EndState;
+/**
+ * `open`: it goes on, or waits for somebody to take it up. `withdrawn`: it was not accepted, as its caller was told, and
+ * nobody does it unless it is ordered once more under the same key.
+ */
+export type ManifestState = "open" | "withdrawn" | EndState;
 
 /** A job is worked on so long after its acceptance and no longer: the longest ttl, the last look, and clocks that differ. */
 export const manifestReachMs = 6 * 3_600_000 + 10 * 60_000;
@@ -33,9 +37,9 @@ export interface Manifest {
   readonly endedAtMs?: number;
 }
 
-/** Undefined: it goes on. */
+/** Undefined: it has none. */
 export function endOf({ state, error, outputKey, acceptedAtMs, endedAtMs }: Manifest): JobEnd | undefined {
-  if (state === "open") return undefined;
+  if (state === "open" || state === "withdrawn") return undefined;
   return { state, outputKey, endedAtMs: endedAtMs ?? acceptedAtMs, ...(error !== undefined && { error }) };
 }
 
@@ -56,7 +60,7 @@ export const wireOf = (manifest: Manifest) => ({
   ...(manifest.endedAtMs !== undefined && { ended_at_ms: manifest.endedAtMs }),
 });
 
-const states: ReadonlySet<unknown> = new Set<ManifestState>(["open", ...endStates]);
+const states: ReadonlySet<unknown> = new Set<ManifestState>(["open", "withdrawn", ...endStates]);
 
 /** JSON has numbers that are none: 1e400. */
 const isFigure = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);

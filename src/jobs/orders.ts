@@ -16,6 +16,7 @@ import type { JobKeeping } from "./keeping.ts";
 import type { Lane } from "./lane.ts";
 import { named } from "./named.ts";
 import type { JobRunner } from "./runner.ts";
+import type { Accept } from "./secure.ts";
 import { createSecuring } from "./secure.ts";
 import type { Accepted, JobStore } from "./store.ts";
 import type { Crowded } from "./together.ts";
@@ -144,23 +145,15 @@ export function createOrders(parts: OrderParts): Orders {
           : { caller: caller ?? null, key: idempotencyKey, bodyHash: hashOf(order) };
       // The names that callers have for tiers mean nothing to who is behind the lane.
       const request = models === undefined ? order.request : named(order.request, modelName, model);
-      const owner = caller ?? null;
-      const fresh = { id: parts.newId(), owner, kind, model, ttlMs, acceptedAtMs: clock.wallMs(), request };
-      let { id } = fresh;
-      if (secure !== undefined) {
-        const secured = await secure.keep(fresh, idempotency);
-        if (secured.kind !== "secured") return secured;
-        ({ id } = secured);
-      }
-      const accepted = await lane.accept({ ...fresh, id }, idempotency);
-      if (accepted.kind === "stored") {
-        if (key !== undefined) keepWhenDone(key, id);
-      } else if (idempotency === undefined && accepted.kind !== "same") {
-        // A key keeps its job's id, and must not stand for an end that nobody asked for: its manifest stays open, and who
-        // asks again has the job. Should this host die first a peer does it, perhaps for nobody.
-        void secure?.giveUp(id);
-      }
-      return answer(accepted);
+      const fresh = { id: parts.newId(), owner: caller ?? null, kind, model, ttlMs, request };
+      const accept: Accept = async (job) => {
+        const accepted = await lane.accept(job, idempotency);
+        if (accepted.kind === "stored" && key !== undefined) keepWhenDone(key, job.id);
+        return accepted;
+      };
+      if (secure === undefined) return answer(await accept({ ...fresh, acceptedAtMs: clock.wallMs() }));
+      const secured = await secure(fresh, idempotency, accept);
+      return secured.kind === "asked" ? answer(secured.accepted) : secured;
     },
 
     kept,

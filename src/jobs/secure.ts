@@ -1,21 +1,39 @@
 // What S3 must hold before anybody may be told that a job is accepted: its idempotency key for the whole fleet, its input
-// and its manifest.
+// and its manifest. What is refused for all that is withdrawn there, so that nobody does it for a caller who was told no.
 
+import type { BackoffRule } from "../base/backoff.ts";
+import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { inTime } from "../base/in-time.ts";
+import { pause } from "../base/pause.ts";
 import type { Random } from "../base/random.ts";
 import type { DeskRefusal } from "./desk-refusal.ts";
 import { mismatch, storeRefusal } from "./desk-refusal.ts";
+import { createInTurn } from "./in-turn.ts";
 import { readJobId } from "./job-id.ts";
 import type { JobKeeping } from "./keeping.ts";
-import type { Idempotency, JobStore, NewJob } from "./store.ts";
+import type { NamedJob, Withdrawn } from "./manifests.ts";
+import type { CallTrouble } from "./objects.ts";
+import type { Accepted, Idempotency, JobStore, NewJob } from "./store.ts";
+import type { Crowded } from "./together.ts";
 
-/** Of S3; a caller is waiting. */
-export const secureMostMs = 5_000;
+export const secureRule = {
+  /** Of S3; a caller is waiting. */
+  keepMostMs: 5_000,
+  /** The same, on top, for a job that is refused. */
+  withdrawMostMs: 2_000,
+  /** Nobody waits for these. */
+  againMostMs: 5_000,
+  againTries: 4,
+  /** Jobs that S3 may still hold. Of more the rest is left as it is: after a restart, or at a peer, they may be done. */
+  doubtfulMost: 1_000,
+} as const;
 
-/** `id`: the job's own, or the one that the key stood for before. */
+const withdrawAgain: BackoffRule = { baseMs: 5_000, capMs: 60_000, jitter: 0.2 };
+
 export type Secured =
-  | { readonly kind: "secured"; readonly id: string }
+  /** `accepted`: the store's word on the job that is in S3; what it refused is withdrawn. */
+  | { readonly kind: "asked"; readonly accepted: Accepted | Crowded }
   /** The key stands for a job that another host answers for, or S3 alone. */
   | { readonly kind: "elsewhere"; readonly id: string; readonly member: string }
   | DeskRefusal;
@@ -30,66 +48,152 @@ export interface SecureParts {
   readonly random: Random;
 }
 
+export type Order = Omit<NewJob, "outputKey" | "acceptedAtMs">;
+
+/** Writes it down. */
+export type Accept = (job: Omit<NewJob, "outputKey">) => Promise<Accepted | Crowded>;
+
+/** What stands for it in S3. */
+type Kept =
+  /** `isNew`: nobody can have been told of it before. */
+  | { readonly kind: "kept"; readonly id: string; readonly isNew: boolean }
+  | {
+      readonly kind: "not-kept";
+      readonly trouble: CallTrouble;
+      /** Whether there may be a manifest, or come to be one that was sent; `ours`: and this order alone has sent it. */
+      readonly mayBeThere: boolean;
+      readonly ours?: NamedJob;
+    }
+  | { readonly kind: "elsewhere"; readonly id: string; readonly member: string }
+  | DeskRefusal;
+
+const wasRefused = ({ kind }: Accepted | Crowded): boolean => kind !== "stored" && kind !== "same";
+
 export function createSecuring({ member, store, keeping, outputKey, clock, random }: SecureParts) {
   const { claim, manifests } = keeping;
+  const inTurn = createInTurn();
+  /** Refused, and not withdrawn yet. */
+  const doubtful = new Map<string, NamedJob>();
 
-  const notSecured = (why: string): DeskRefusal =>
-    storeRefusal(
-      `The job could not be put where it would survive the loss of this host, so it was not accepted. ${why}`,
-      random,
-    );
+  const named = ({ request: _bytes, ...job }: Omit<NewJob, "outputKey">): NamedJob => ({
+    ...job,
+    outputKey: outputKey(job),
+  });
 
-  /** Of a job that the key stood for before. `unknown`: it was never accepted, and there is nobody else to do it. */
-  const known = async (id: string, signal: AbortSignal): Promise<Secured | "unknown"> => {
+  /** Of a job that the key stood for before. `unknown`: it was not accepted here, and nobody else is there to do it. */
+  const known = async (
+    id: string,
+    signal: AbortSignal,
+  ): Promise<Kept | { readonly kind: "unknown"; readonly isOpen: boolean }> => {
     const before = store.get(id);
     if (before.kind === "unavailable") return storeRefusal(before.trouble.message, random);
     // Also what was adopted from another host.
-    if (before.value !== undefined) return { kind: "secured", id };
+    if (before.value !== undefined) return { kind: "kept", id, isNew: false };
     const owner = readJobId(id)?.member;
     if (owner !== undefined && owner !== member && keeping.isHere(owner))
       return { kind: "elsewhere", id, member: owner };
     const seen = await manifests.read(id, signal);
-    if (seen.kind === "trouble") return notSecured(seen.why);
-    if (seen.kind === "missing") return "unknown";
+    if (seen.kind === "trouble") return { kind: "not-kept", trouble: seen, mayBeThere: true };
+    if (seen.kind === "missing" || seen.manifest.state === "withdrawn")
+      return { kind: "unknown", isOpen: false };
     const { manifest } = seen;
-    // We crashed between keeping and accepting it, or had no place for it.
-    if (manifest.member === member && manifest.state === "open") return "unknown";
+    // We crashed between keeping and accepting it, or have lost our disk since.
+    if (manifest.member === member && manifest.state === "open") return { kind: "unknown", isOpen: true };
     return { kind: "elsewhere", id, member: manifest.member };
   };
 
-  const secure = async (
+  const keep = async (
     job: Omit<NewJob, "outputKey">,
     idempotency: Idempotency | undefined,
     signal: AbortSignal,
-  ): Promise<Secured> => {
+  ): Promise<Kept> => {
     let { id } = job;
+    let isNew = true;
     if (idempotency !== undefined) {
       const claimed = await claim(idempotency, id, signal);
       if (claimed.kind === "mismatch") return mismatch;
-      if (claimed.kind === "trouble") return notSecured(claimed.why);
+      if (claimed.kind === "trouble") return { kind: "not-kept", trouble: claimed, mayBeThere: false };
       if (claimed.kind === "same") {
         ({ id } = claimed);
         const before = await known(id, signal);
-        if (before !== "unknown") return before;
+        if (before.kind !== "unknown") return before;
+        const wasDoubtful = doubtful.delete(id);
+        // A manifest that is open may be of a job that was accepted, and lost with our disk.
+        isNew = wasDoubtful || !before.isOpen;
       }
     }
     // A key keeps its id whoever keeps the job, so that the manifest of that id, put once, is what makes it one job.
-    const trouble = await manifests.keep({ ...job, id, outputKey: outputKey({ ...job, id }) }, signal);
-    return trouble === undefined ? { kind: "secured", id } : notSecured(trouble.why);
+    const whole = { ...job, id, outputKey: outputKey({ ...job, id }) };
+    const trouble = await manifests.keep(whole, signal);
+    if (trouble === undefined) return { kind: "kept", id, isNew };
+    return { kind: "not-kept", trouble, mayBeThere: true, ...(isNew && { ours: named(whole) }) };
   };
 
-  return {
-    keep: (job: Omit<NewJob, "outputKey">, idempotency: Idempotency | undefined): Promise<Secured> =>
-      inTime(clock, secureMostMs, undefined, (signal) => secure(job, idempotency, signal)),
+  // Taking it back.
 
-    /**
-     * Of a job without a key that was kept and not accepted: nobody was told of it, so nobody need adopt it. Never rejects:
-     * where this fails a peer may do work that nobody asks for.
-     */
-    async giveUp(id: string): Promise<void> {
-      await inTime(clock, secureMostMs, undefined, (signal) =>
-        manifests.close(id, { state: "cancelled", endedAtMs: clock.wallMs() }, signal),
-      ).catch(() => undefined);
-    },
+  /** Within `mostMs`. Never rejects. */
+  const tryToWithdraw = (job: NamedJob, mostMs: number): Promise<Withdrawn["kind"]> =>
+    inTime(clock, mostMs, undefined, (signal) => manifests.withdraw(job, signal)).then(
+      ({ kind }) => kind,
+      () => "trouble",
+    );
+
+  /** Whether nobody does it now. The turn of its key is its caller's. */
+  async function withdraw(job: NamedJob, turn: string): Promise<boolean> {
+    const withdrawn = await tryToWithdraw(job, secureRule.withdrawMostMs);
+    if (withdrawn === "trouble" && doubtful.size < secureRule.doubtfulMost) {
+      doubtful.set(job.id, job);
+      void withdrawLater(job, turn);
+    }
+    return withdrawn === "withdrawn";
+  }
+
+  /** Ends when it is ordered anew: its fate is that order's then. */
+  async function withdrawLater(job: NamedJob, turn: string): Promise<void> {
+    const isDoubtful = (): boolean => doubtful.get(job.id) === job;
+    for (let tries = 0; tries < secureRule.againTries && isDoubtful(); tries += 1) {
+      await pause(clock, backoffMs(withdrawAgain, tries, random));
+      await inTurn(turn, async () => {
+        if (!isDoubtful()) return;
+        const withdrawn = await tryToWithdraw(job, secureRule.againMostMs);
+        if (withdrawn !== "trouble") doubtful.delete(job.id);
+      });
+    }
+    if (isDoubtful()) doubtful.delete(job.id);
+  }
+
+  /** What happened, what has become of the job, and what to do. */
+  function notAccepted({ trouble, why }: CallTrouble, isGone: boolean, hasKey: boolean): DeskRefusal {
+    const what =
+      trouble === "cut"
+        ? `S3, which must hold a job before it is accepted, did not take this one within ${secureRule.keepMostMs / 1000} s, so it was not accepted.`
+        : `The job could not be put where it would survive the loss of this host, so it was not accepted. ${why}`;
+    const fate = isGone
+      ? "Nobody does it unless you ask again, which is safe."
+      : "Whether it will be done all the same is not known.";
+    const advice = hasKey
+      ? "Ask again with the same Idempotency-Key: it is the same job."
+      : "Ask again with an Idempotency-Key, and it is one job however often you ask.";
+    return storeRefusal(`${what} ${fate} ${advice}`, random);
+  }
+
+  /** One after the other for one key: an order must not be withdrawn by one that was refused a moment before. */
+  return (order: Order, idempotency: Idempotency | undefined, accept: Accept): Promise<Secured> => {
+    const turn = idempotency === undefined ? order.id : JSON.stringify([idempotency.caller, idempotency.key]);
+    return inTurn(turn, async () => {
+      const job = { ...order, acceptedAtMs: clock.wallMs() };
+      const kept = await inTime(clock, secureRule.keepMostMs, undefined, (signal) =>
+        keep(job, idempotency, signal),
+      );
+      if (kept.kind === "not-kept") {
+        const isGone = !kept.mayBeThere || (kept.ours !== undefined && (await withdraw(kept.ours, turn)));
+        return notAccepted(kept.trouble, isGone, idempotency !== undefined);
+      }
+      if (kept.kind !== "kept") return kept;
+      const whole = { ...job, id: kept.id };
+      const accepted = await accept(whole);
+      if (wasRefused(accepted) && kept.isNew) await withdraw(named(whole), turn);
+      return { kind: "asked", accepted };
+    });
   };
 }

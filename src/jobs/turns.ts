@@ -32,7 +32,8 @@ interface Outcome {
 }
 
 export interface Call<T extends Outcome> {
-  readonly what: "submit" | "look";
+  /** `write`: an end is written down with others, and the runner is asked nothing. Counts among the looks. */
+  readonly what: "submit" | "look" | "write";
   readonly entry: LaneEntry;
   readonly ask: (signal: AbortSignal, began: () => void) => Promise<T>;
   /** Has a turn of its own soon after `ask` has first said so, unless the call has come back by then. */
@@ -82,7 +83,7 @@ export function createTurns(parts: TurnsParts): Turns {
     submit: createGate(parts.submitsMost, rule, clock, random),
     look: createGate(parts.looksMost, rule, clock, random),
   };
-  const underWay = { submit: 0, look: 0 };
+  const underWay = { submit: 0, look: 0, write: 0 };
   const calls = new Set<Promise<void>>();
   /** At most two per call: begun, and come back. */
   const finished: (() => void)[] = [];
@@ -107,7 +108,7 @@ export function createTurns(parts: TurnsParts): Turns {
   function giveLooks(line: Set<LaneEntry>, width: number): void {
     const startedAt = clock.now();
     for (const entry of line) {
-      if (underWay.look >= width) return;
+      if (underWay.look + underWay.write >= width) return;
       if (clock.now() - startedAt >= turnMs) {
         wakeIn(0);
         return;
@@ -197,7 +198,7 @@ export function createTurns(parts: TurnsParts): Turns {
           underWay[what] -= 1;
           if (isSuspect) suspects -= 1;
           entry.cut = undefined;
-          settleGate(gates[what], outcome, cut.signal.aborted);
+          if (what !== "write") settleGate(gates[what], outcome, cut.signal.aborted);
           cameBack(outcome);
         });
         if (stopped) finishAll();

@@ -8,19 +8,13 @@ import { longRun, showFigures } from "../support/failures.ts";
 import { startFlood } from "../support/flood.ts";
 import { keysFile } from "../support/keys-file.ts";
 import { measured } from "../support/measured.ts";
+import { measuredOnce } from "../support/measured-once.ts";
 import type { Ask, Door, Ended } from "../support/offered-load.ts";
 import { isOk, keepBusy, offer, openDoor, quantileMs, statusesOf } from "../support/offered-load.ts";
 import { startPair } from "../support/pair.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
 const ends = cleanup();
-
-/** A machine that has other things to do may spoil a measurement; it does not spoil five. */
-async function measuredOnce<T>(measure: () => Promise<T>, isGood: (figures: T) => boolean): Promise<T> {
-  let figures = await measure();
-  for (let again = 0; again < 4 && !isGood(figures); again += 1) figures = await measure();
-  return figures;
-}
 
 const engineOf = (msPerToken: number) =>
   startSimulatedEngine({ model: "small", msPerToken, fullBatchSlowdown: 0, msPerPromptToken: 0 });

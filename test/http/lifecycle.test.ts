@@ -97,3 +97,18 @@ test("who asks to hear of a drain hears of it once, at once where it is under wa
   lifecycle.enter("draining");
   expect(heard).toEqual(["early", "late", "next"]);
 });
+
+test("who wants to know that the process ends is told once, at once where it does, and not by a drain that may be taken back", () => {
+  const lifecycle = createLifecycle();
+  const told: string[] = [];
+  lifecycle.onEnding(() => told.push("ending"));
+  lifecycle.onEnding(() => told.push("forgotten"))();
+  lifecycle.onDrain(() => told.push("drain"));
+  lifecycle.enter("draining");
+  expect(told).toEqual(["drain"]);
+  lifecycle.end();
+  lifecycle.end();
+  expect(told).toEqual(["drain", "ending"]);
+  lifecycle.onEnding(() => told.push("late"));
+  expect(told).toEqual(["drain", "ending", "late"]);
+});

@@ -222,7 +222,7 @@ describe("the jobs of a host that is gone, with its disk", () => {
     expect(adoptedBy(gold2)).toEqual([id]);
   });
 
-  test("that cannot be adopted, for their input is gone, hold back none of the others", async () => {
+  test("that nobody can do, for their input is gone, have failed with that reason, and hold back none of the others", async () => {
     const fleet = fleetOf();
     fleet.works = false;
     const [gold1, gold2] = [fleet.host("gold-1"), fleet.host("gold-2")];
@@ -238,6 +238,9 @@ describe("the jobs of a host that is gone, with its disk", () => {
     expect(adoptedBy(gold2)).toEqual([whole]);
     const unadoptable = gold2.told.filter(({ kind }) => kind === "unadoptable");
     expect(unadoptable).toMatchObject([{ id: lost, why: expect.stringContaining("s3://bucket/gone") }]);
+    expect(await gold2.keeping.seek(lost, "lobby", signal)).toMatchObject({
+      job: { state: "failed", error: { code: "job_input_lost" }, endedAtMs: expect.any(Number) },
+    });
   });
 });
 

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Job } from "../../src/jobs/job.ts";
 import { createKeeping, keepingRule } from "../../src/jobs/keeping.ts";
+import { manifestReachMs } from "../../src/jobs/manifest.ts";
 import type { KnownMember } from "../../src/jobs/members.ts";
 import { answer } from "../support/desk-scene.ts";
 import { fleetPlaces } from "../support/job-fleet.ts";
@@ -55,7 +56,7 @@ describe("a job that is sought", () => {
     const held = { kind: "held", member: "gold-1", job: { id: job.id, owner: "lobby", state: "accepted" } };
     expect(await seek()).toMatchObject(held);
     // Whether it has expired its host will say.
-    await clock.advance(job.ttlMs + keepingRule.expiredAfterMs + 1);
+    await clock.advance(manifestReachMs + 1);
     expect(await seek()).toMatchObject(held);
   });
 
@@ -115,18 +116,25 @@ describe("a job that is sought", () => {
     });
   });
 
-  test("and whose ttl has long been over without anybody to end it has expired", async () => {
+  test("and that nobody holds waits as long as somebody may take it up, for its result may be there; then it has expired, and is said to have been lost", async () => {
     const { seek, clock, job } = await scene();
-    await clock.advance(job.ttlMs + keepingRule.expiredAfterMs);
+    await clock.advance(manifestReachMs);
+    expect(manifestReachMs).toBeGreaterThan(job.ttlMs);
     expect(await seek()).toMatchObject({ job: { state: "accepted" } });
     await clock.advance(1);
     expect(await seek()).toMatchObject({
       job: {
         state: "expired",
-        error: { code: "deadline_exceeded" },
+        error: { code: "deadline_exceeded", message: expect.stringContaining("was lost") },
         endedAtMs: job.acceptedAtMs + job.ttlMs,
       },
     });
+  });
+
+  test("and that was never accepted is not there, whoever answers", async () => {
+    const { seek, owner, job } = await scene("alive");
+    await owner.manifests.withdraw(job, signal);
+    expect(await seek()).toMatchObject({ kind: "refused", code: "job_not_found" });
   });
 
   test("is said to be unknown for now where S3 does not answer", async () => {

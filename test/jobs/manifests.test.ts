@@ -215,7 +215,7 @@ test("a job without a manifest, and one without its input, are said to be so", a
   const place = { bucket: "bucket", key: "m/jobs/gold-1/00000000010000000000000000" };
   await objects.put(place, Buffer.from(JSON.stringify(wireOf(named))), "always", signal);
   expect(await host("gold-2").take(job.id, "gold-1", signal)).toMatchObject({
-    kind: "trouble",
+    kind: "input-gone",
     why: expect.stringContaining("s3://bucket/gone"),
   });
 });

@@ -5,7 +5,7 @@ import type { JobKeeping } from "../../src/jobs/keeping.ts";
 import { createKeeping } from "../../src/jobs/keeping.ts";
 import type { Manifests } from "../../src/jobs/manifests.ts";
 import { createManifests } from "../../src/jobs/manifests.ts";
-import { secureMostMs } from "../../src/jobs/secure.ts";
+import { secureRule } from "../../src/jobs/secure.ts";
 import type { StoreLimits } from "../../src/jobs/store.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { deskScene } from "../support/desk-scene.ts";
@@ -15,6 +15,7 @@ import { memoryObjects } from "../support/memory-objects.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const ends = cleanup();
+const ours = newJob(1);
 const { signal } = new AbortController();
 
 interface Change {
@@ -83,20 +84,19 @@ test("S3 is waited for a bounded time", async () => {
   void order().then((each) => {
     told = each;
   });
-  await clock.advance(secureMostMs - 1);
+  await clock.advance(secureRule.keepMostMs - 1);
   expect(told).toBeUndefined();
   await clock.advance(1);
   expect(told).toMatchObject({ code: "job_store_unavailable" });
 });
 
-test("a job that the store then has no place for is ended in S3, for nobody was told of it", async () => {
+test("a job that the store then has no place for is withdrawn from S3, for its caller is told that it is not accepted", async () => {
   const all = scene({ limits: { ...roomy, queuedMost: 1 } });
   const id = idOf(await all.order());
   expect(await all.order()).toMatchObject({ code: "tier_overloaded" });
-  await all.clock.settle();
   const states = manifestsIn(all).map((manifest) => [manifest.id === id, manifest.state]);
   expect(states.toSorted()).toEqual([
-    [false, "cancelled"],
+    [false, "withdrawn"],
     [true, "open"],
   ]);
 });
@@ -120,6 +120,104 @@ test("an idempotency key is the same job's, and with another request is refused"
   const id = idOf(await order({ idempotencyKey: "k" }));
   expect(await order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id } });
   expect(await order({ idempotencyKey: "k", ttlMs: 1000 })).toMatchObject({ code: "idempotency_mismatch" });
+});
+
+test("a key whose order found no place is nobody's to do until it is asked again, here or where this host is gone", async () => {
+  const all = scene({ limits: { ...roomy, queuedMost: 0 } });
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ code: "tier_overloaded" });
+  const [{ id, state }] = manifestsIn(all);
+  expect(state).toBe("withdrawn");
+  expect(await all.other.take(id, "gold-1", signal)).toEqual({ kind: "missing" });
+  // gold-2 is asked with that key when gold-1 is gone.
+  expect(await all.other.keep(newJob(1, { id }), signal)).toBeUndefined();
+  expect(manifestsIn(all)).toMatchObject([{ id, member: "gold-2", state: "open" }]);
+  await all.keeping.manifests.withdraw(newJob(1, { id }), signal);
+  expect(manifestsIn(all)).toMatchObject([{ id, member: "gold-2", state: "open" }]);
+});
+
+test("a job of which S3 says nothing in time is withdrawn though its manifest arrives later, and its caller is told what to do", async () => {
+  for (const idempotencyKey of [undefined, "k"]) {
+    const all = scene();
+    const late = Promise.withResolvers<void>();
+    const { put } = all.objects;
+    all.objects.put = async (place, bytes, condition, cut) => {
+      if (!place.key.startsWith("m/jobs/")) return put(place, bytes, condition, cut);
+      all.objects.put = put;
+      void late.promise.then(() => put(place, bytes, condition, signal));
+      return await new Promise((resolve) =>
+        cut.addEventListener("abort", () => resolve({ kind: "trouble", trouble: "cut", why: "cut short" })),
+      );
+    };
+    const told = all.order({ idempotencyKey });
+    await all.clock.advance(secureRule.keepMostMs);
+    expect(await told).toMatchObject({
+      code: "job_store_unavailable",
+      message: expect.stringMatching(
+        /did not take this one within 5 s, so it was not accepted\. Nobody does it unless you ask again.*Idempotency-Key/,
+      ),
+    });
+    late.resolve();
+    await all.clock.settle();
+    expect(manifestsIn(all).map(({ state }) => state)).toEqual(["withdrawn"]);
+    const again = await all.order({ idempotencyKey });
+    expect(again.kind).toBe("accepted");
+    const { state } = manifestsIn(all).find(({ id }) => id === idOf(again));
+    expect(state).toBe("open");
+  }
+});
+
+test("a job that could not be withdrawn is withdrawn when S3 is back, and its caller is told that nobody knows", async () => {
+  const all = scene({ limits: { ...roomy, queuedMost: 1 } });
+  const first = idOf(await all.order());
+  let isAway = true;
+  const { get, put } = all.objects;
+  const away = { kind: "trouble", trouble: "network", why: "away" } as const;
+  all.objects.put = async (place, bytes, condition, cut) => {
+    const stored = await put(place, bytes, condition, cut);
+    return place.key.startsWith("m/jobs/") && isAway ? away : stored;
+  };
+  all.objects.get = async (...asked) => (isAway ? away : get(...asked));
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({
+    code: "job_store_unavailable",
+    message: expect.stringMatching(
+      /away Whether it will be done all the same is not known\. .*it is the same job/,
+    ),
+  });
+  const states = () => manifestsIn(all).flatMap(({ id, state }) => (id === first ? [] : [state]));
+  expect(states()).toEqual(["open"]);
+  isAway = false;
+  await all.clock.advance(10_000);
+  expect(states()).toEqual(["withdrawn"]);
+});
+
+test("an order is not withdrawn by one of the same key that was refused a moment before", async () => {
+  const all = scene({ limits: { ...roomy, queuedMost: 1 } });
+  const first = idOf(await all.order());
+  const stalled = Promise.withResolvers<void>();
+  let puts = 0;
+  all.objects.beforePut = (key) => {
+    if (!key.startsWith("m/jobs/")) return;
+    puts += 1;
+    // The second is the withdrawal of the first order.
+    return puts === 2 ? stalled.promise : undefined;
+  };
+  const refused = all.order({ idempotencyKey: "k" });
+  await all.clock.settle();
+  const accepted = all.order({ idempotencyKey: "k" });
+  await all.clock.settle();
+  await all.desk.cancel(first, "lobby");
+  stalled.resolve();
+  expect(await refused).toMatchObject({ code: "tier_overloaded" });
+  const id = idOf(await accepted);
+  await all.clock.advance(120_000);
+  expect(manifestsIn(all).find((manifest) => manifest.id === id)).toMatchObject({ state: "open" });
+});
+
+test("a job that was accepted before its host lost its disk is not withdrawn when its key finds no place", async () => {
+  const all = claimed(ours.id, undefined, { ...roomy, queuedMost: 0 });
+  await all.keeping.manifests.keep(ours, signal);
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ code: "tier_overloaded" });
+  expect(manifestsIn(all)).toMatchObject([{ id: ours.id, state: "open" }]);
 });
 
 const theirs = `job_gold-2_${"0".repeat(26)}`;
@@ -154,8 +252,9 @@ test("a key whose host was thought dead, and has accepted the job meanwhile, is 
 });
 
 /** A key that is claimed for a job of that id, and nothing more. */
-function claimed(id: string, other?: "alive" | "dead") {
+function claimed(id: string, other?: "alive" | "dead", limits = roomy) {
   const all = scene({
+    limits,
     ...(other !== undefined && { other }),
     keeping: (keeping) => ({
       ...keeping,
@@ -167,8 +266,6 @@ function claimed(id: string, other?: "alive" | "dead") {
   });
   return all;
 }
-
-const ours = newJob(1);
 
 test("a key of ours whose job a crash has lost gives that job its id", async () => {
   const all = claimed(ours.id);

@@ -5,6 +5,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Aws } from "../../playground/aws.ts";
 import { startAws } from "../../playground/aws.ts";
+import { createInTurn } from "../../src/jobs/in-turn.ts";
 import { jobFileName } from "../../src/jobs/job-file.ts";
 import { readJobId } from "../../src/jobs/job-id.ts";
 import { awsEnv, sageMakerToml } from "./bronze.ts";
@@ -40,15 +41,30 @@ export interface BronzeFleet {
 
 const config = sageMakerToml(`input = "s3://bucket/inputs"\nmanifests = "s3://bucket/manifests"`);
 
+/** Twenty routers that read the AWS SDK at one time take each other's time until S3 is late. */
+const inTurn = createInTurn();
+
+const leases = (aws: Aws): readonly string[] =>
+  aws.objects.keys("bucket").filter((key) => key.startsWith("manifests/leases/"));
+
 /** A test of its own fleet, that ends with every promise kept: no job lost, none shown with two ends. */
 export const withBronzeFleet = (act: (fleet: BronzeFleet) => Promise<void>) => async (): Promise<void> => {
   const model = startStoryteller();
   const aws = startAws({ engine: model.url });
   const away = new Set<FleetHost>();
-  const fleet = await startFleet({
-    hosts: ["story-1", "story-2", "story-3"].map((name) => ({ name, tiers: [] })),
-    config,
-    env: awsEnv(aws),
+  const fleet = await inTurn("start", async () => {
+    const started = await startFleet({
+      hosts: ["story-1", "story-2", "story-3"].map((name) => ({ name, tiers: [] })),
+      config,
+      env: awsEnv(aws),
+    });
+    await until("they speak to S3", () => leases(aws).length === started.hosts.length, 60_000).catch(
+      async (error: unknown) => {
+        await started.stop();
+        throw error;
+      },
+    );
+    return started;
   });
   const here = (): readonly FleetHost[] => fleet.hosts.filter((host) => !away.has(host));
   const jobs = promisedJobs(here);

@@ -8,8 +8,10 @@ import type { FleetHost } from "./fleet.ts";
 
 export interface PromisedJobs {
   readonly ids: readonly string[];
-  /** Orders what nobody has asked before; throws where it is not accepted. */
+  /** Orders what nobody has asked before; throws where it is not accepted. Asks again as `order` does. */
   place(host: FleetHost, many: number): Promise<readonly string[]>;
+  /** As `ask`, and while S3 is too slow for this machine's load, or nobody answers, again with the same key, as callers do. */
+  order(host: FleetHost, ask: JobAsk): Promise<Asked>;
   /** The same once, at a host that may be gone: the status, and the id where it is a promise. */
   ask(host: FleetHost, ask: JobAsk): Promise<Asked>;
   /** Asks this host to cancel a job that nobody has begun, and nobody may ever show otherwise then: the status. */
@@ -37,7 +39,13 @@ export interface Asked {
   readonly text: string;
 }
 
-const rule = { asksAtOnce: 8, pauseMs: 300, answerMostMs: 20_000, againOfEnded: 0.1 } as const;
+const rule = {
+  asksAtOnce: 8,
+  pauseMs: 300,
+  answerMostMs: 20_000,
+  againOfEnded: 0.1,
+  orderMostMs: 45_000,
+} as const;
 
 /** From now on `hosts()` are asked for every job, again and again. */
 export function promisedJobs(hosts: () => readonly FleetHost[]): PromisedJobs {
@@ -63,6 +71,16 @@ export function promisedJobs(hosts: () => readonly FleetHost[]): PromisedJobs {
     const id = String(JSON.parse(text).id);
     promise(id, request);
     return { status, id, text };
+  };
+
+  const order: PromisedJobs["order"] = async (host, what) => {
+    const end = performance.now() + rule.orderMostMs;
+    for (;;) {
+      const asked = await ask(host, what);
+      const isUndecided = asked.status === 0 || asked.text.includes('"job_store_unavailable"');
+      if (!isUndecided || performance.now() > end) return asked;
+      await Bun.sleep(rule.pauseMs);
+    }
   };
 
   async function look(host: FleetHost, id: string): Promise<void> {
@@ -108,13 +126,14 @@ export function promisedJobs(hosts: () => readonly FleetHost[]): PromisedJobs {
     },
     async place(host, many) {
       const placed = Array.from({ length: many }, async () => {
-        const { status, id, text } = await ask(host, { key: crypto.randomUUID(), request: tale() });
+        const { status, id, text } = await order(host, { key: crypto.randomUUID(), request: tale() });
         if (status !== 202) throw new Error(`not accepted by ${host.name}, but ${status}: ${text}`);
         return id;
       });
       return Promise.all(placed);
     },
     ask,
+    order,
     async cancel(host, id) {
       cancelled.add(id);
       return (await textOf(host, `/v1/jobs/${id}/cancel`, { method: "POST" }))?.status ?? 0;
