@@ -18,6 +18,7 @@ import { rungsOf } from "./rungs.ts";
 import { scriptedCache } from "./scripted-cache.ts";
 import type { ScriptedIntents, Table } from "./scripted-intents.ts";
 import { scriptedIntents } from "./scripted-intents.ts";
+import { noStrain } from "./strain.ts";
 
 export interface NpcDoor extends Door {
   readonly intents: ScriptedIntents;
@@ -63,6 +64,7 @@ export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = 
     caches: { intents: scriptedCache(), results: scriptedCache() },
     onCacheCleared: () => undefined,
     lifecycle,
+    strain: noStrain,
     account: createRequestAccount(metrics, log, clock),
     intentAccount: createIntentAccount(metrics),
     registry,
