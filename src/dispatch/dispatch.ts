@@ -12,7 +12,7 @@ import type { Shed } from "../routing/decision.ts";
 import { afterWaiting } from "../routing/decision.ts";
 import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
-import type { RoutingRequest, Tried } from "../routing/request.ts";
+import type { Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
 import type { AttemptEvents, AttemptParts, Move } from "./attempt.ts";
 import { createBeginAttempt } from "./attempt.ts";
@@ -100,8 +100,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       const slow: Tried = { endpoint: first.endpoint.spec.name, outcome: "cancelled" };
       const decision = route(besideOf(request, first.endpoint), fleet, [...tried, slow], now, random);
       const endpoint = decision.do === "try" ? fleet.named(decision.endpoint.spec.name) : undefined;
-      if (endpoint === undefined || isOverShare(endpoint, request, now)) return undefined;
-      if (!budget.spendOnHedge(now)) return undefined;
+      if (endpoint === undefined || !budget.spendOnHedge(now)) return undefined;
       isDoubled = true;
       journey.hedge = "lost";
       return attempt(request, endpoint, "hedge", callerLeft, move);
@@ -250,10 +249,4 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       passSlotOn();
     }
   };
-}
-
-/** A hedge yields to all, and is somebody's nevertheless. */
-function isOverShare(endpoint: EndpointState, request: RoutingRequest, now: Instant): boolean {
-  const { flow, spilled = false } = holdsIn(endpoint.spec.tier, request);
-  return flow !== undefined && endpoint.overShare(flow, spilled, now);
 }
