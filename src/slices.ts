@@ -1,14 +1,12 @@
 // What of a configuration each room is handed.
 
 import type { Config } from "./config/config.ts";
-import type { Tier } from "./fleet/endpoint.ts";
-import { tiers } from "./fleet/endpoint.ts";
 import type { FleetMember } from "./fleet/fleet.ts";
 import { createAuthenticate } from "./http/auth.ts";
 import type { Callers } from "./http/callers.ts";
 import type { DoorSettings } from "./http/door.ts";
 import { balancers } from "./routing/balancers/balancers.ts";
-import type { Rung, SlaRule } from "./routing/sla.ts";
+import type { RoutingPolicy, Rung, SlaRule } from "./routing/sla.ts";
 
 /** What the files say otherwise than before; what an operator has set at run time stays where they agree. */
 export function changed<Settings extends object>(before: Settings, next: Settings): Partial<Settings> {
@@ -34,20 +32,14 @@ export function membersOf(config: Config): FleetMember[] {
 }
 
 export function settingsOf(config: Config, callers: Pick<Callers, "named">): DoorSettings {
-  const tierBalancers = {
-    gold: balancers[config.tiers.gold.balancer],
-    silver: balancers[config.tiers.silver.balancer],
-    bronze: balancers["least-pressure"],
+  const rungOf = (tier: "gold" | "silver"): Rung => {
+    const { balancer, hedge } = config.tiers[tier];
+    return { tier, balance: balancers[balancer], hedges: hedge };
   };
-  const hedges = new Set<Tier>((["gold", "silver"] as const).filter((tier) => config.tiers[tier].hedge));
-  const rungs = new Map(
-    tiers.map((tier): [string, Rung] => [
-      tier,
-      { tier, balance: tierBalancers[tier], hedges: hedges.has(tier) },
-    ]),
-  );
+  const bronze: Rung = { tier: "bronze", balance: balancers["least-pressure"] };
+  const rungs: RoutingPolicy["rungs"] = { gold: rungOf("gold"), silver: rungOf("silver"), bronze };
   const ruleOf = ({ ladder, firstByteMs, totalMs }: Config["sla"]["realtime"]): SlaRule => ({
-    ladder: ladder.flatMap((tier) => rungs.get(tier) ?? []),
+    ladder: ladder.map((tier) => rungs[tier]),
     firstByteMs,
     totalMs,
   });
@@ -56,8 +48,7 @@ export function settingsOf(config: Config, callers: Pick<Callers, "named">): Doo
     policy: {
       sla: { realtime: ruleOf(realtime), interactive: ruleOf(interactive), async: ruleOf(async) },
       aliases: config.aliases,
-      balancers: tierBalancers,
-      hedges,
+      rungs,
     },
     bodyLimitBytes: config.limits.bodyBytes,
     intentDeadlineMs: config.intents.deadlineMs,

@@ -69,6 +69,7 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
     let beaten: Outcome["beaten"];
     request.taken?.(endpoint);
     endpoint.begin(asked.model, request.stream, fleet.nextPick(), since, holds);
+    rooms.closed(endpoint, since, true);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
@@ -111,7 +112,8 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
         const { stream, oneToken } = request;
         const like = oneToken === true || request.share !== undefined ? undefined : request.sla;
         const outcome = { ...end, ...holds, model: asked.model, stream, like, oneToken, yields, beaten };
-        const moved = endpoint.end(outcome, clock.now(), random);
+        const now = clock.now();
+        const moved = endpoint.end(outcome, now, random);
         breakdowns.ended(request, endpoint, since, end);
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
@@ -119,6 +121,7 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
         else if (endpoint.peer !== undefined) rooms.slotFreed(endpoint);
         // Its slots may have become fewer meanwhile. Where more than this one is free, whom others kept from it may go.
         else rooms.slotFreed(endpoint, Math.min(2, endpoint.spec.slots - endpoint.inflight));
+        rooms.closed(endpoint, now);
       },
     });
     callerLeft.addEventListener("abort", leave);

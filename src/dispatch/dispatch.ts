@@ -3,15 +3,16 @@
 import type { Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
+import type { Holds } from "../fleet/flows.ts";
 import { outcomeRow } from "../fleet/outcome.ts";
 import type { Quarantine } from "../fleet/quarantine.ts";
 import { admissionRule, holdsIn, shed } from "../routing/admission.ts";
-import { whyNot } from "../routing/candidates.ts";
+import { mayCallAway } from "../routing/call-away.ts";
 import type { Shed } from "../routing/decision.ts";
 import { afterWaiting } from "../routing/decision.ts";
 import { besideOf } from "../routing/hedging.ts";
 import { missedTiers } from "../routing/missed.ts";
-import type { RoutingRequest, Tried } from "../routing/request.ts";
+import type { Tried } from "../routing/request.ts";
 import { endsInLane, route } from "../routing/route.ts";
 import type { AttemptEvents, AttemptParts, Move } from "./attempt.ts";
 import { createBeginAttempt } from "./attempt.ts";
@@ -99,8 +100,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       const slow: Tried = { endpoint: first.endpoint.spec.name, outcome: "cancelled" };
       const decision = route(besideOf(request, first.endpoint), fleet, [...tried, slow], now, random);
       const endpoint = decision.do === "try" ? fleet.named(decision.endpoint.spec.name) : undefined;
-      if (endpoint === undefined || isOverShare(endpoint, request, now)) return undefined;
-      if (!budget.spendOnHedge(now)) return undefined;
+      if (endpoint === undefined || !budget.spendOnHedge(now)) return undefined;
       isDoubled = true;
       journey.hedge = "lost";
       return attempt(request, endpoint, "hedge", callerLeft, move);
@@ -177,11 +177,11 @@ export function createDispatch(parts: DispatchParts): Dispatch {
           wokenBy = undefined;
           const { maxWaitMs } = decision;
           const holds = holdsIn(chosen.spec.tier, request);
-          const suits = (neighbour: EndpointState): boolean => {
-            const exclusion = whyNot(neighbour, request, tried, clock.now());
-            return exclusion === undefined || exclusion === "joining" || exclusion === "suspect";
-          };
-          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds, suits);
+          const elsewhere = (other: EndpointState): Holds | undefined =>
+            mayCallAway(decision, other, request, fleet, tried, clock.now())
+              ? holdsIn(other.spec.tier, request)
+              : undefined;
+          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds, elsewhere);
           move.landed();
           const wake = await waiting;
           hasWaited = true;
@@ -191,7 +191,7 @@ export function createDispatch(parts: DispatchParts): Dispatch {
             journey.because = "over-share";
             return refuse(shed("over-share", chosen.expectedWaitMs() ?? admissionRule.retryAfterMs, random));
           }
-          wokenBy = wake === "woken" ? chosen : undefined;
+          wokenBy = typeof wake === "string" ? undefined : wake;
           continue;
         }
         // Taken here or elsewhere: where it is elsewhere, the slot is for the next.
@@ -249,10 +249,4 @@ export function createDispatch(parts: DispatchParts): Dispatch {
       passSlotOn();
     }
   };
-}
-
-/** A hedge yields to all, and is somebody's nevertheless. */
-function isOverShare(endpoint: EndpointState, request: RoutingRequest, now: Instant): boolean {
-  const { flow, spilled = false } = holdsIn(endpoint.spec.tier, request);
-  return flow !== undefined && endpoint.overShare(flow, spilled, now);
 }

@@ -1,5 +1,5 @@
 // Where requests wait for a slot: one room an endpoint, ordered by deadline, in which nobody's many stand before the
-// others' few. Whoever is woken asks routing again.
+// others' few. Whoever is woken asks routing again. All rooms share one timer for the endpoints that take nothing for now.
 
 import type { Clock, Instant } from "../base/clock.ts";
 import type { Leaving } from "../base/departure.ts";
@@ -7,13 +7,22 @@ import { placeAfter } from "../base/place-after.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Holds } from "../fleet/flows.ts";
 
-/** Why a wait ended. `displaced`: the room was full, and somebody who holds less took the place. */
-export type Wake = "woken" | "expired" | "left" | "displaced";
+export const waitingRoomRule = {
+  /** Who has not failed the first within this after a pause, as push-back.ts has it, has room for the others. */
+  triedMs: 100,
+} as const;
+
+/**
+ * Why a wait ended: the endpoint that has a free slot, or that its own takes nothing any more. `displaced`: the room was
+ * full, and somebody who holds less took the place.
+ */
+export type Wake = EndpointState | "emptied" | "expired" | "left" | "displaced";
 
 export interface WaitingRooms {
   /**
    * The caller has checked that the room has a place, or somebody in it to make one. `signal` is the caller's leaving,
-   * `holds` the terms on which it wants a slot, `suits` whether a free slot of a neighbour would be of use to it.
+   * `holds` the terms on which it wants a slot, `elsewhere` those on which it would take one of another endpoint; undefined:
+   * on none. Without it any of the same tier will do.
    */
   wait(
     endpoint: EndpointState,
@@ -21,14 +30,19 @@ export interface WaitingRooms {
     maxWaitMs: number,
     signal: Leaving,
     holds?: Holds,
-    suits?: (neighbour: EndpointState) => boolean,
+    elsewhere?: (endpoint: EndpointState) => Holds | undefined,
   ): Promise<Wake>;
   /**
-   * Slots of this endpoint are free, one unless said: of its waiters, or else of those of its tier, go first who hold
-   * less than an even part of it, by urgency; then the others, those who hold less first; then, in the same order, those
-   * who would rather be elsewhere.
+   * Slots of this endpoint are free, one unless said: of its waiters, or else of those of its tier, or else of all others,
+   * go first who hold less than an even part of it, by urgency; then the others, those who hold less first; then, in the
+   * same order, those who would rather be elsewhere.
    */
   slotFreed(endpoint: EndpointState, places?: number): void;
+  /**
+   * A call there is over, or, `tried`, has begun: if the endpoint takes nothing more for a while, whoever waits is called
+   * when that is over; one first, where nobody tries it.
+   */
+  closed(endpoint: EndpointState, now: Instant, tried?: boolean): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
   empty(endpoint: EndpointState): void;
 }
@@ -37,17 +51,27 @@ interface Waiter {
   readonly endpoint: EndpointState;
   readonly deadline: Instant;
   readonly holds: Holds;
-  suits(neighbour: EndpointState): boolean;
+  elsewhere(endpoint: EndpointState): Holds | undefined;
   leave(wake: Wake): void;
 }
 
 const nothing: Holds = {};
+
+/** When an endpoint is looked at again, and whether one has been called to it already. */
+interface Opening {
+  readonly at: Instant;
+  readonly tried: boolean;
+}
 
 const deadlineOf = ({ deadline }: Waiter): Instant => deadline;
 
 export function createWaitingRooms(clock: Clock): WaitingRooms {
   /** Most urgent first. All rooms in one list, because a free slot may serve the neighbour's waiter. */
   const waiters: Waiter[] = [];
+  /** Of endpoints that take nothing for a while: at most one each. */
+  const openings = new Map<EndpointState, Opening>();
+  let lookAt: Instant = Number.POSITIVE_INFINITY;
+  let cancelLook = (): void => undefined;
 
   /** The least urgent of those who have the most reason to. */
   const makePlace = (endpoint: EndpointState, newcomer: Holds): void => {
@@ -63,28 +87,28 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     best?.leave("displaced");
   };
 
-  /** In which turn a waiter would go for a slot of that endpoint; undefined: not at all. */
-  const turnOf = ({ deadline, holds }: Waiter, endpoint: EndpointState, now: Instant): number | undefined => {
-    // Whose time is over, and whose timer is late, has no use for a slot.
-    if (deadline <= now) return undefined;
-    const { flow, spilled = false } = holds;
+  /** In which turn who wants a slot of that endpoint on such terms would go; undefined: not at all. */
+  const turnOf = ({ flow, spilled = false }: Holds, endpoint: EndpointState, now: Instant) => {
     if (flow === undefined) return 0;
     if (endpoint.overShare(flow, spilled, now)) return undefined;
     return (spilled ? turns.spilled : 0) + endpoint.excess(flow);
   };
 
-  const nextFor = (endpoint: EndpointState, now: Instant): Waiter | undefined => {
+  const nextFor = (endpoint: EndpointState, now: Instant, ofItsTier: boolean): Waiter | undefined => {
     const { tier } = endpoint.spec;
     let next: Waiter | undefined;
     let nextTurn = Number.POSITIVE_INFINITY;
     for (const waiter of waiters) {
       const isOwn = waiter.endpoint === endpoint;
-      if (!isOwn && waiter.endpoint.spec.tier !== tier) continue;
-      const turn = turnOf(waiter, endpoint, now);
-      if (turn === undefined) continue;
+      if ((waiter.endpoint.spec.tier === tier) !== ofItsTier) continue;
+      // Whose time is over, and whose timer is late, has no use for a slot.
+      if (waiter.deadline <= now) continue;
       // Woken in vain, it would be woken again and again, and nobody else.
-      if (!isOwn && !waiter.suits(endpoint)) continue;
-      const wholeTurn = isOwn ? turn : turns.neighbour + turn;
+      const holds = isOwn ? waiter.holds : waiter.elsewhere(endpoint);
+      const turn = holds && turnOf(holds, endpoint, now);
+      if (turn === undefined) continue;
+      // Of other tiers all stand alike, and the most urgent comes first.
+      const wholeTurn = isOwn || !ofItsTier ? turn : turns.neighbour + turn;
       if (wholeTurn === 0) return waiter;
       if (wholeTurn < nextTurn) {
         next = waiter;
@@ -94,8 +118,42 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     return next;
   };
 
+  const slotFreed = (endpoint: EndpointState, places = 1): void => {
+    for (let place = 0; place < places && waiters.length > 0; place += 1) {
+      const now = clock.now();
+      const next = nextFor(endpoint, now, true) ?? nextFor(endpoint, now, false);
+      if (next === undefined) return;
+      next.leave(endpoint);
+    }
+  };
+
+  /** The timer runs only while somebody waits. */
+  const planLook = (): void => {
+    let next = Number.POSITIVE_INFINITY;
+    if (waiters.length > 0) for (const { at } of openings.values()) next = Math.min(next, at);
+    if (next === lookAt) return;
+    cancelLook();
+    lookAt = next;
+    if (next < Number.POSITIVE_INFINITY) cancelLook = clock.after(next - clock.now(), look);
+  };
+
+  const look = (): void => {
+    lookAt = Number.POSITIVE_INFINITY;
+    const now = clock.now();
+    for (const [endpoint, { at, tried }] of openings) {
+      if (now < at) continue;
+      const nextAt = endpoint.opensAt(now);
+      if (nextAt !== undefined) openings.set(endpoint, { at: nextAt, tried });
+      else if (tried) openings.delete(endpoint);
+      else openings.set(endpoint, { at: now + waitingRoomRule.triedMs, tried: true });
+      const free = endpoint.peer?.freeSlots(now) ?? endpoint.spec.slots - endpoint.inflight;
+      slotFreed(endpoint, tried && nextAt === undefined ? free : Math.min(1, free));
+    }
+    planLook();
+  };
+
   return {
-    wait(endpoint, deadline, maxWaitMs, signal, holds = nothing, suits = () => true) {
+    wait(endpoint, deadline, maxWaitMs, signal, holds = nothing, elsewhere = ofTier(endpoint, holds)) {
       if (signal.aborted) return Promise.resolve("left");
       if (endpoint.waiting >= endpoint.spec.queueLimit) makePlace(endpoint, holds);
       return new Promise((resolve) => {
@@ -106,28 +164,40 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
           endpoint.leaveRoom(holds, deadline);
           cancelTimer();
           signal.removeEventListener("abort", onAbort);
+          if (waiters.length === 0) planLook();
           resolve(wake);
         };
-        const waiter: Waiter = { endpoint, deadline, holds, suits, leave };
+        const waiter: Waiter = { endpoint, deadline, holds, elsewhere, leave };
         const onAbort = (): void => leave("left");
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);
         endpoint.enterRoom(holds, deadline, clock.now());
         waiters.splice(placeAfter(waiters, deadline, deadlineOf), 0, waiter);
+        if (openings.size > 0) planLook();
       });
     },
-    slotFreed(endpoint, places = 1) {
-      for (let place = 0; place < places && waiters.length > 0; place += 1) {
-        const next = nextFor(endpoint, clock.now());
-        if (next === undefined) return;
-        next.leave("woken");
-      }
+    slotFreed,
+    closed(endpoint, now, tried = false) {
+      const at = endpoint.opensAt(now);
+      // Who tries it before its time is no sign for others.
+      if (at === undefined || (tried && openings.get(endpoint)?.at === at)) return;
+      // Whoever comes has asked routing a moment ago: what had opened by then is no news.
+      if (waiters.length === 0)
+        for (const [other, opening] of openings) if (opening.at <= now) openings.delete(other);
+      openings.set(endpoint, { at, tried });
+      planLook();
     },
     empty(endpoint) {
-      for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("woken");
+      openings.delete(endpoint);
+      for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("emptied");
     },
   };
 }
+
+const ofTier =
+  ({ spec }: EndpointState, holds: Holds) =>
+  (other: EndpointState): Holds | undefined =>
+    other.spec.tier === spec.tier ? holds : undefined;
 
 /** Each above all that comes before it: nobody's excess is larger than an endpoint's slots. */
 const turns = { spilled: 1e6, neighbour: 1e9 } as const;

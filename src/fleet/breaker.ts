@@ -28,6 +28,8 @@ export interface Breaker {
   state(now: Instant): BreakerState;
   /** Whether one more call may be made now. */
   admits(now: Instant): boolean;
+  /** When it admits one again; undefined: it does now. */
+  opensAt(now: Instant): Instant | undefined;
   /** A call begins; in half-open it is the test call. */
   begin(now: Instant): void;
   /** A call ended. Answers "closed" when this very outcome closed a breaker that was open. */
@@ -57,16 +59,19 @@ export function createBreaker(): Breaker {
     return "opened";
   };
 
+  const opensAt = (now: Instant): Instant | undefined => {
+    if (openUntil === undefined || now < openUntil) return openUntil;
+    const testedUntil = testingSince === undefined ? now : testingSince + breakerRule.testMs;
+    return now < testedUntil ? testedUntil : undefined;
+  };
+
   return {
     state(now) {
       if (openUntil === undefined) return "closed";
       return now < openUntil ? "open" : "half-open";
     },
-    admits(now) {
-      if (openUntil === undefined) return true;
-      if (now < openUntil) return false;
-      return testingSince === undefined || now - testingSince >= breakerRule.testMs;
-    },
+    admits: (now) => opensAt(now) === undefined,
+    opensAt,
     begin(now) {
       if (openUntil !== undefined && now >= openUntil) testingSince = now;
     },

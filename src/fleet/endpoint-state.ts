@@ -1,6 +1,7 @@
 // One endpoint as we know it: load, health, breakers, silence. It changes by what it is told, never by looking.
 
 import type { Instant } from "../base/clock.ts";
+import { earlier } from "../base/earlier.ts";
 import { hash32 } from "../base/hash32.ts";
 import type { Random } from "../base/random.ts";
 import type { EndpointSpec } from "./endpoint.ts";
@@ -156,6 +157,12 @@ export function createEndpointState(
     pushedBack: (now: Instant, shares = false) =>
       pushBack.active(now) || (shares && sharePushBack.active(now)),
     breakerAdmits: breakers.admits,
+    /** When the first of what keeps it from taking more is over by itself; undefined: nothing of that sort does. */
+    opensAt(now: Instant): Instant | undefined {
+      const bar = now < barredUntil ? barredUntil : undefined;
+      const pushed = earlier(pushBack.opensAt(now), sharePushBack.opensAt(now));
+      return earlier(earlier(bar, pushed), breakers.opensAt(now));
+    },
     breakerState: breakers.state,
     pressure(now: Instant): number {
       let full = (inflight + waiting) / spec.slots;

@@ -1,6 +1,7 @@
 // The breakers of one endpoint, one a model. Names come from callers: beyond the bound they share one.
 
 import type { Instant } from "../base/clock.ts";
+import { earlier } from "../base/earlier.ts";
 import type { Random } from "../base/random.ts";
 import type { Breaker, BreakerState } from "./breaker.ts";
 import { createBreaker } from "./breaker.ts";
@@ -14,6 +15,8 @@ const ownMost = breakersMost - 1;
 
 export interface ModelBreakers {
   admits(model: string, now: Instant): boolean;
+  /** When the first that admits nothing now does again; undefined: there is none. */
+  opensAt(now: Instant): Instant | undefined;
   /** The worst over the models. */
   state(now: Instant): BreakerState;
   begin(model: string, now: Instant): void;
@@ -43,6 +46,12 @@ export function createModelBreakers(): ModelBreakers {
 
   return {
     admits: (model, now) => allClosed || (known(model)?.admits(now) ?? true),
+    opensAt(now) {
+      if (allClosed) return undefined;
+      let first: Instant | undefined;
+      for (const breaker of breakers.values()) first = earlier(first, breaker.opensAt(now));
+      return first;
+    },
     state(now) {
       let worst: BreakerState = "closed";
       if (allClosed) return worst;

@@ -18,12 +18,19 @@ export interface PushBack {
   /** He is asked again; once his time is over, one goes before the others. */
   tried(now: Instant): void;
   active(now: Instant): boolean;
+  /** When that is over; undefined: it is not active. */
+  opensAt(now: Instant): Instant | undefined;
 }
 
 export function createPushBack(): PushBack {
   let until: Instant = 0;
   let inARow = 0;
-  let triedAt: Instant | undefined;
+  let triedUntil: Instant | undefined;
+
+  const opensAt = (now: Instant): Instant | undefined => {
+    if (now < until) return until;
+    return triedUntil !== undefined && now < triedUntil ? triedUntil : undefined;
+  };
 
   return {
     pushed(askedMs, now) {
@@ -31,15 +38,16 @@ export function createPushBack(): PushBack {
       const grown = leastMs * 2 ** Math.min(inARow, doublingsMost);
       until = now + Math.min(Math.max(askedMs ?? leastMs, grown), mostMs);
       inARow += 1;
-      triedAt = undefined;
+      triedUntil = undefined;
     },
     answered() {
       inARow = 0;
-      triedAt = undefined;
+      triedUntil = undefined;
     },
     tried(now) {
-      if (inARow > 0 && now >= until) triedAt ??= now;
+      if (inARow > 0 && now >= until) triedUntil ??= now + pushBackRule.triedMs;
     },
-    active: (now) => now < until || (triedAt !== undefined && now - triedAt < pushBackRule.triedMs),
+    active: (now) => opensAt(now) !== undefined,
+    opensAt,
   };
 }

@@ -139,8 +139,8 @@ export interface Door {
   readonly lane?: DoorLane | undefined;
   /** Undefined: there is nobody to ask about the jobs that this router does not have. */
   readonly askMember?: JobCalls | undefined;
-  /** Undefined: nobody looks whether this host is short of anything. */
-  readonly strain?: Strain | undefined;
+  /** What this host is short of. */
+  readonly strain: Strain;
   readonly caches: Readonly<Record<CacheName, CacheControl>>;
   /** What was cleared in memory must not come back from the disk. */
   readonly onCacheCleared: (cache: CacheName) => void;

@@ -54,7 +54,7 @@ export function shedByHeaders(headers: Headers, arrival: Arrival, door: Door): E
   const asked = {
     // Which tier comes first may be the body's to say, and realtime has spilled nowhere.
     sla: "realtime",
-    ladder: tiers.map((tier) => ({ tier, balance: policy.balancers[tier] })),
+    ladder: tiers.map((tier) => policy.rungs[tier]),
     model: undefined,
     stream: false,
     oneToken: true,

@@ -17,7 +17,7 @@ const live = (): Response => new Response("ok\n", { headers: plain });
 
 export function ready({ lifecycle, strain }: Pick<Door, "lifecycle" | "strain">): Response {
   const { phase } = lifecycle;
-  const why = phase !== "ready" ? phase : strain?.shedding && `short of ${strain.shedding}`;
+  const why = phase !== "ready" ? phase : strain.shedding && `short of ${strain.shedding}`;
   if (why === undefined) return live();
   return new Response(`${why}\n`, { status: 503, headers: { ...plain, ...comeBack } });
 }
@@ -45,7 +45,7 @@ export function health({
       return [[tier, { available: open, endpoints: endpoints.length, ...rounded(poolOf(endpoints)) }]];
     }),
   );
-  const shortOf = strain?.shedding;
+  const shortOf = strain.shedding;
   const degraded = pool.utilization > healthRule.degradedAbove || shortOf !== undefined;
   const status = lifecycle.phase !== "ready" ? lifecycle.phase : degraded ? "degraded" : "ok";
   // However the async lane is, it keeps nobody from being answered, and so degrades nothing.

@@ -139,7 +139,7 @@ export function createPublicApp(door: Door): App {
     [`${jobsPath}/:id`, patiently(app.fetch)],
   ]);
   const all: App = { fetch: app.fetch, routes, websocket: sockets.handler, reloaded: sockets.recheck };
-  return door.strain === undefined ? all : sheltered(all, door.strain, browsers);
+  return sheltered(all, door.strain, browsers);
 }
 
 function allowOnly<E extends Env>(app: Hono<E>, path: string, methods: string): void {

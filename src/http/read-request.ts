@@ -122,7 +122,7 @@ function saidByPeer(
   const { tier, endpoint, model, body: kind } = forwarded;
   const there = {
     sla: sla ?? "interactive",
-    ladder: [{ tier, balance: policy.balancers[tier] }],
+    ladder: [policy.rungs[tier]],
     only: endpoint,
     session: sessionOfPeer(headers),
     spilled: headers.get(spilledHeader) !== null,

@@ -36,8 +36,8 @@ export const isPressed = (endpoint: EndpointView, pressureBelow: number, now: In
   endpoint.waiting > 0 || endpoint.pressure(now) >= pressureBelow;
 
 /** NPCs' questions and jobs are bounded by other means, and take nobody's place. */
-const isBounded = ({ share, pressureBelow }: RoutingRequest): boolean =>
-  share !== undefined || pressureBelow !== undefined;
+const isBounded = ({ share, pressureBelow, beside }: RoutingRequest): boolean =>
+  share !== undefined || (pressureBelow !== undefined && beside !== true);
 
 /** Whether the tier is for others, who must not suffer for what happens elsewhere. Realtime has nowhere better to be. */
 const isSpilled = ({ sla, ladder, spilled }: RoutingRequest, tier: Tier): boolean =>

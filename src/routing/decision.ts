@@ -45,16 +45,20 @@ export type Decision =
       /** Without a first byte by then, a second call elsewhere is worth its price. */
       readonly hedgeAfterMs?: number | undefined;
     }
-  | {
-      /** In the endpoint's waiting room; woken, ask again. */
-      readonly do: "wait";
-      readonly endpoint: EndpointView;
-      readonly because: WaitReason;
-      readonly maxWaitMs: number;
-    }
+  | Wait
   | Shed
   /** The async lane takes it. */
   | { readonly do: "defer"; readonly because: DeferReason };
+
+export interface Wait {
+  /** In the endpoint's waiting room; woken, ask again. */
+  readonly do: "wait";
+  readonly endpoint: EndpointView;
+  readonly because: WaitReason;
+  readonly maxWaitMs: number;
+  /** No room has a turn soon: a slot of a lower rung would do as well. */
+  readonly isLate: boolean;
+}
 
 export interface Shed {
   readonly do: "shed";

@@ -3,6 +3,7 @@
 
 import type { EndpointView } from "../fleet/endpoint-view.ts";
 import type { FleetView } from "../fleet/fleet.ts";
+import { holdsIn } from "./admission.ts";
 import type { RoutingRequest } from "./request.ts";
 import type { Rung } from "./sla.ts";
 
@@ -36,6 +37,8 @@ export function besideOf(request: RoutingRequest, { spec }: EndpointView): Routi
     ...request,
     ladder: request.ladder.filter(({ tier }) => tier === spec.tier),
     pressureBelow: hedgingRule.pressureBelow,
+    beside: true,
+    spilled: holdsIn(spec.tier, request).spilled,
     laneMs: undefined,
   };
 }

@@ -26,6 +26,8 @@ export interface RoutingRequest extends Flow {
   readonly share?: number | undefined;
   /** Above 0 and at most 1: only endpoints with less pressure will do, at once or not at all. For work that yields to all. */
   readonly pressureBelow?: number | undefined;
+  /** It is to stand beside a call of the same request, somebody's like that one. */
+  readonly beside?: boolean | undefined;
   /**
    * The async lane would take it on the bronze rung: how long that is likely to need, where the caller waits for it; 0
    * where the caller takes a job in the place of an answer. Undefined: it is not for the lane.

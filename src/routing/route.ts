@@ -11,7 +11,7 @@ import { byAffinity } from "./affinity.ts";
 import { andAway } from "./away.ts";
 import { whyNot } from "./candidates.ts";
 import { choosePeer, lookOver } from "./choose-peer.ts";
-import type { AwayReason, Decision, Exclusion, ShedReason, TryReason } from "./decision.ts";
+import type { AwayReason, Decision, Exclusion, ShedReason, TryReason, Wait } from "./decision.ts";
 import { hedgeAfterMs } from "./hedging.ts";
 import type { Leftover } from "./leftover.ts";
 import { createLeftover } from "./leftover.ts";
@@ -103,10 +103,9 @@ export function route(
       if (suspect !== undefined && fleet.panic && mayDoubt)
         return { do: "try", endpoint: suspect, because: "panic" };
     }
-    if (room !== undefined) return { do: "wait", endpoint: room, because: "local-full", maxWaitMs };
+    if (room !== undefined) return waitIn(room, maxWaitMs, false);
   }
-  if (lastRoom !== undefined)
-    return { do: "wait", endpoint: lastRoom, because: "local-full", maxWaitMs: lastWaitMs };
+  if (lastRoom !== undefined) return waitIn(lastRoom, lastWaitMs, true);
 
   const { guess, refusal = "no-endpoint", freeInMs } = left ?? {};
   if (refusal !== "no-endpoint") return shed(refusal, freeInMs ?? admissionRule.retryAfterMs, random);
@@ -148,6 +147,14 @@ const refusalOfForwarded: Readonly<Partial<Record<Exclusion, ShedReason>>> = {
   "too-slow": "too-late",
 };
 
+const waitIn = (endpoint: EndpointView, maxWaitMs: number, isLate: boolean): Wait => ({
+  do: "wait",
+  endpoint,
+  because: "local-full",
+  maxWaitMs,
+  isLate,
+});
+
 /** The rung on which the async lane stands. */
 const laneTier: Tier = "bronze";
 
@@ -169,7 +176,7 @@ const isEmptier = (room: EndpointView, than: EndpointView): boolean =>
 const routeRule = { bouncesMost: 2 } as const;
 
 /** So many peers had no room after all that the news must be old: a place in our own room is surer than one more of them. */
-function isBounced(tried: readonly Tried[]): boolean {
+export function isBounced(tried: readonly Tried[]): boolean {
   let bounces = 0;
   for (const { outcome } of tried) if (outcome === "busy" || outcome === "over-share") bounces += 1;
   return bounces >= routeRule.bouncesMost;

@@ -39,9 +39,7 @@ export interface AliasRule {
 export interface RoutingPolicy {
   readonly sla: Readonly<Record<SlaClass, SlaRule>>;
   readonly aliases: ReadonlyMap<string, AliasRule>;
-  readonly balancers: Readonly<Record<Tier, Balancer>>;
-  /** The tiers whose rungs hedge. */
-  readonly hedges?: ReadonlySet<Tier> | undefined;
+  readonly rungs: Readonly<Record<Tier, Rung>>;
 }
 
 /** What a `model` name and an SLA header together ask for. */
@@ -76,10 +74,5 @@ export function resolveAsked(
   }
   const sla = header ?? alias.sla ?? slaOfTier[alias.tier];
   const rest = policy.sla[sla].ladder.filter((rung) => rung.tier !== alias.tier);
-  const first: Rung = {
-    tier: alias.tier,
-    balance: policy.balancers[alias.tier],
-    hedges: policy.hedges?.has(alias.tier),
-  };
-  return { sla, ladder: [first, ...rest], model: alias.model };
+  return { sla, ladder: [policy.rungs[alias.tier], ...rest], model: alias.model };
 }

@@ -8,6 +8,7 @@ import { dispatchRule } from "../../src/dispatch/dispatch.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { BrokenAnswer } from "../../src/dispatch/relay.ts";
 import type { RetryBudget } from "../../src/dispatch/retry-budget.ts";
+import { waitingRoomRule } from "../../src/dispatch/waiting-room.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { route } from "../../src/routing/route.ts";
@@ -260,4 +261,79 @@ test("nobody waits beside a slot of the tier that would be given to him if he ca
     { numRuns: 1000 },
   );
   expect(waits).toBeGreaterThan(1000);
+});
+
+test("nobody waits beside a slot elsewhere on his ladder that he would be given, but while another goes first", async () => {
+  const closing = fc.constantFrom<Reply>(
+    refused,
+    status(500),
+    status(429),
+    status(429, "{}", { "retry-after-ms": "300" }),
+  );
+  const reply = fc.oneof(
+    { weight: 2, arbitrary: fc.nat(400).map((ms) => json("{}", ms)) },
+    { weight: 1, arbitrary: closing },
+  );
+  const engine = fc.record({
+    tier: fc.constantFrom("gold", "gold", "silver"),
+    slots: fc.integer({ min: 1, max: 4 }),
+    queueLimit: fc.nat(5),
+    replies: fc.array(reply, { minLength: 1, maxLength: 6 }),
+  });
+  const step = fc.record({
+    ...anyCaller,
+    leftMs: fc.integer({ min: 300, max: 2000 }),
+    waitsMs: fc.nat(200),
+    sla: fc.constantFrom("realtime", "interactive"),
+    ladder: fc.constantFrom([rungs.gold, rungs.silver], [rungs.silver, rungs.gold]),
+  });
+  const stepMs = 5;
+  let waited = 0;
+  let called = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(engine, { minLength: 2, maxLength: 4 }),
+      fc.array(step, { minLength: 1, maxLength: 40 }),
+      async (engines, steps) => {
+        const stage = scene(Object.fromEntries(engines.map((each, index) => [`e${index}`, each])));
+        const { clock, fleet, rooms, expectPeace } = stage;
+        const inRoom = new Map<object, (endpoint: EndpointState) => unknown>();
+        const { wait } = rooms;
+        rooms.wait = (room, deadline, maxWaitMs, signal, holds, elsewhere) => {
+          const key = {};
+          inRoom.set(key, (other) => other !== room && clock.now() < deadline && elsewhere?.(other));
+          return wait(room, deadline, maxWaitMs, signal, holds, elsewhere).then((wake) => {
+            inRoom.delete(key);
+            if (typeof wake !== "string" && wake !== room) called += 1;
+            return wake;
+          });
+        };
+        const besideMs = new Map<EndpointState, number>();
+        const pass = async (ms: number): Promise<void> => {
+          for (let passed = 0; passed < ms; passed += stepMs) {
+            await clock.advance(stepMs);
+            waited += inRoom.size;
+            for (const endpoint of fleet.local) {
+              const isWanted = inRoom.values().some((wants) => Boolean(wants(endpoint)));
+              besideMs.set(endpoint, isWanted ? (besideMs.get(endpoint) ?? 0) + stepMs : 0);
+              expect(besideMs.get(endpoint)).toBeLessThanOrEqual(waitingRoomRule.triedMs + stepMs);
+            }
+          }
+        };
+        for (const { afterMs, leftMs, waitsMs, leavesAfterMs, at: _, ...rest } of steps) {
+          await pass(afterMs);
+          const deadline = clock.now() + leftMs;
+          const asked = stage.ask({ ...rest, deadline, waitsUntil: clock.now() + waitsMs });
+          if (leavesAfterMs !== undefined) clock.after(leavesAfterMs, asked.leave);
+        }
+        await pass(2000);
+        await clock.advance(2000);
+        expectPeace();
+      },
+    ),
+    { numRuns: 150, seed: 7 },
+  );
+  expect(waited).toBeGreaterThan(1000);
+
+  expect(called).toBeGreaterThan(15);
 });

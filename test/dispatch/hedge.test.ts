@@ -307,6 +307,30 @@ describe("a stream whose first byte is late at an endpoint with a long tail", ()
     expect([await hedgesOf("many"), await hedgesOf("third")]).toEqual([0, 1]);
   });
 
+  test("has its hedge at a third endpoint where its caller, or what has spilled, holds its share of the second", async () => {
+    for (const [holds, more] of [
+      [{ flow: { caller: "many" } }, { caller: "many" }],
+      [{ flow: {}, spilled: true }, { spilled: true }],
+      // Gold is not the first rung of its ladder, only the first with room.
+      [
+        { flow: {}, spilled: true },
+        { sla: "interactive", ladder: hedging.toReversed() },
+      ],
+    ] as const) {
+      const { clock, ask, endpointOf, asks, wireOf, hedges } = hedgeScene({
+        a: { replies: [slow] },
+        b: { slots: 2, replies: [quick] },
+        c: { replies: [quick] },
+      });
+      endpointOf("b").begin("m", true, 0, clock.now(), holds);
+      endpointOf("b").missedBy({ caller: "other" }, clock.now());
+      ask(more);
+      await clock.advance(60);
+      expect([...asks(), wireOf("c").requests.length]).toEqual([1, 0, 1]);
+      expect(hedges).toEqual(["won"]);
+    }
+  });
+
   test("is not asked for twice at once where one more death would be one too many", async () => {
     const { clock, ask, asks, quarantine, expectPeace } = hedgeScene({
       a: { replies: [{ failsWith: "reset", afterMs: 50 }] },

@@ -20,6 +20,7 @@ import { route } from "../../src/routing/route.ts";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
 import { guard } from "../support/archetypes.ts";
+import { rungsOf } from "../support/rungs.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 /** A thousand situations, so that storms have room. */
@@ -37,7 +38,7 @@ const rule = { ladder: [{ tier: "gold", balance }], firstByteMs: 250, totalMs: 2
 export const policy: RoutingPolicy = {
   sla: { realtime: rule, interactive: rule, async: rule },
   aliases: new Map([["other", { tier: "gold", model: "n" }]]),
-  balancers: { gold: balance, silver: balance, bronze: balance },
+  rungs: rungsOf(),
 };
 
 /** A chat completion that gives each option its probability. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import { intentScene, policy, surelyBody } from "./intent-scene.ts";
 
-const balance = policy.balancers.gold;
+const balance = policy.rungs.gold.balance;
 const rule = {
   ladder: [
     { tier: "gold", balance },

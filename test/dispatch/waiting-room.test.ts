@@ -1,6 +1,7 @@
 // Who waits, in which order, and how a wait ends; in virtual time.
 
 import { describe, expect, test } from "bun:test";
+import type { Wake } from "../../src/dispatch/waiting-room.ts";
 import { createWaitingRooms } from "../../src/dispatch/waiting-room.ts";
 import type { Tier } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
@@ -10,6 +11,8 @@ import { virtualClock } from "../support/virtual-clock.ts";
 const endpoint = (name: string, tier: Tier = "gold"): EndpointState =>
   createEndpointState({ name, tier, locality: "local", slots: 1, queueLimit: 100 }, ["m"]);
 
+const told = (wake: Wake): string => (typeof wake === "string" ? wake : "woken");
+
 function scene() {
   const clock = virtualClock();
   const rooms = createWaitingRooms(clock);
@@ -18,7 +21,7 @@ function scene() {
     const caller = new AbortController();
     void rooms
       .wait(where, clock.now() + leftMs, leftMs, caller.signal)
-      .then((wake) => ended.push(`${who} ${wake}`));
+      .then((wake) => ended.push(`${who} ${told(wake)}`));
     return caller;
   };
   return { clock, rooms, ended, enter };
@@ -104,8 +107,10 @@ describe("a waiting room", () => {
     const [a, b, c] = [endpoint("a"), endpoint("b"), endpoint("c")];
     const enter = (who: string, at: EndpointState, leftMs: number, suits: boolean): void =>
       void rooms
-        .wait(at, clock.now() + leftMs, leftMs, new AbortController().signal, {}, () => suits)
-        .then((wake) => ended.push(`${who} ${wake}`));
+        .wait(at, clock.now() + leftMs, leftMs, new AbortController().signal, {}, () =>
+          suits ? {} : undefined,
+        )
+        .then((wake) => ended.push(`${who} ${told(wake)}`));
     enter("of another model", a, 100, false);
     enter("of that model", b, 500, true);
     rooms.slotFreed(c);
@@ -127,7 +132,7 @@ describe("a waiting room", () => {
     // The deadline passes before the timer does, as on an event loop that lags.
     void rooms
       .wait(a, clock.now() + 10, 1000, new AbortController().signal)
-      .then((wake) => ended.push(`over ${wake}`));
+      .then((wake) => ended.push(`over ${told(wake)}`));
     enter("in time", a, 500);
     await clock.advance(20);
     rooms.slotFreed(a);
@@ -143,8 +148,46 @@ describe("a waiting room", () => {
     enter("two", a, 500);
     rooms.empty(a);
     await clock.settle();
-    expect(ended.sort()).toEqual(["one woken", "two woken"]);
+    expect(ended.sort()).toEqual(["one emptied", "two emptied"]);
     expect([a.waiting, b.waiting]).toEqual([0, 1]);
+  });
+
+  test("looks at all endpoints that take nothing for a while by one timer, and only while somebody waits", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const [a, b, c] = [endpoint("a"), endpoint("b"), endpoint("c")];
+    const push = (where: EndpointState, retryAfterMs: number): void => {
+      where.begin("m", false, 0, clock.now());
+      where.end(
+        { kind: "busy", model: "m", stream: false, totalMs: 1, retryAfterMs },
+        clock.now(),
+        () => 0.5,
+      );
+      rooms.closed(where, clock.now());
+    };
+    push(b, 500);
+    expect(clock.pending()).toBe(0);
+    const callers = ["one", "two", "three"].map((who) => enter(who, a, 5000));
+    push(c, 200);
+    rooms.closed(a, clock.now());
+    expect(clock.pending()).toBe(4);
+    await clock.advance(200);
+    expect(ended).toEqual(["one woken"]);
+    await clock.advance(300);
+    expect(ended).toEqual(["one woken", "two woken", "three woken"]);
+    expect(clock.pending()).toBe(0);
+    for (const caller of callers) caller.abort();
+  });
+
+  test("does not look at an endpoint that is gone", async () => {
+    const { clock, rooms, ended, enter } = scene();
+    const [a, b] = [endpoint("a"), endpoint("b")];
+    b.begin("m", false, 0, clock.now());
+    b.end({ kind: "refused", model: "m", stream: false, totalMs: 1 }, clock.now(), () => 0.5);
+    enter("one", a, 1000);
+    rooms.closed(b, clock.now());
+    rooms.empty(b);
+    await clock.advance(999);
+    expect(ended).toEqual([]);
   });
 
   test("does nothing when a slot is freed and nobody waits", () => {

@@ -8,6 +8,7 @@ import { health, ready } from "../../src/http/health.ts";
 import type { Phase } from "../../src/http/lifecycle.ts";
 import { createLifecycle } from "../../src/http/lifecycle.ts";
 import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
+import { noStrain } from "../support/strain.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const advert = advertWith([engineThere({ tier: "silver", load: { ...idleLoad, inflight: 8 } })]);
@@ -31,7 +32,14 @@ function scene(slots: number | undefined, phase: Phase = "ready", lane?: JobsHea
   lifecycle.enter(phase);
   const ask = async () => {
     const cluster = { ...alone("here"), counts: () => counts };
-    const response = health({ fleet, lifecycle, clock, cluster, lane: lane && { health: () => lane } });
+    const response = health({
+      fleet,
+      lifecycle,
+      clock,
+      cluster,
+      strain: noStrain,
+      lane: lane && { health: () => lane },
+    });
     const text = await response.text();
     // A line of its own in a terminal.
     expect(text).toEndWith("}\n");

@@ -9,6 +9,7 @@ import { besideOf } from "../../src/routing/hedging.ts";
 import type { RoutingRequest } from "../../src/routing/request.ts";
 import { route } from "../../src/routing/route.ts";
 import { resolveAsked } from "../../src/routing/sla.ts";
+import { rungsOf } from "../support/rungs.ts";
 import { fleetOf, view } from "../support/views.ts";
 
 const now = 1_000_000;
@@ -84,11 +85,8 @@ test("who names a tier or an alias has the hedges of that tier", () => {
   const policy = {
     sla: { realtime: rule, interactive: rule, async: rule },
     aliases: new Map(),
-    balancers: { gold: balance, silver: balance, bronze: balance },
-    hedges: new Set<Tier>(["gold"]),
+    rungs: { ...rungsOf(), gold: rung("gold") },
   };
   expect(resolveAsked(policy, undefined, "gold").ladder[0]?.hedges).toBe(true);
-  expect(resolveAsked({ ...policy, hedges: new Set<Tier>() }, undefined, "gold").ladder[0]?.hedges).toBe(
-    false,
-  );
+  expect(resolveAsked({ ...policy, rungs: rungsOf() }, undefined, "gold").ladder[0]?.hedges).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import type { Tier } from "../../src/fleet/endpoint.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { RoutingPolicy, SlaClass, SlaRule } from "../../src/routing/sla.ts";
 import { resolveAsked, slaClasses, slaOfTier } from "../../src/routing/sla.ts";
+import { rungsOf } from "../support/rungs.ts";
 
 const rule = (...ladder: Tier[]): SlaRule => ({
   ladder: ladder.map((tier) => ({ tier, balance: balancers.p2c })),
@@ -25,7 +26,7 @@ const policy: RoutingPolicy = {
     // Names that could be taken for something else.
     ["gold-mine", { tier: "bronze" }],
   ]),
-  balancers: { gold: balancers.p2c, silver: balancers.p2c, bronze: balancers.p2c },
+  rungs: rungsOf({ balance: balancers.p2c }),
 };
 
 /** Header, name → class, ladder, model. */
@@ -74,7 +75,7 @@ describe("resolveAsked", () => {
   test("the first rung that an alias names is balanced as its tier says", () => {
     const special: RoutingPolicy = {
       ...policy,
-      balancers: { ...policy.balancers, gold: balancers["round-robin"] },
+      rungs: { ...policy.rungs, gold: { tier: "gold", balance: balancers["round-robin"] } },
     };
     expect(resolveAsked(special, undefined, "npc-fast").ladder[0]?.balance).toBe(balancers["round-robin"]);
   });

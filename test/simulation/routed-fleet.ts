@@ -15,11 +15,13 @@ import type { Tier } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import { createFleet } from "../../src/fleet/fleet.ts";
+import type { Holds } from "../../src/fleet/flows.ts";
 import { loadHint, readLoadHint } from "../../src/fleet/load.ts";
 import type { OutcomeKind } from "../../src/fleet/outcome.ts";
 import { outcomeRow } from "../../src/fleet/outcome.ts";
 import { createOwnAdvert } from "../../src/fleet/own-advert.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
+import { mayCallAway } from "../../src/routing/call-away.ts";
 import type { Decision } from "../../src/routing/decision.ts";
 import { missedTiers } from "../../src/routing/missed.ts";
 import type { RoutingRequest, Tried } from "../../src/routing/request.ts";
@@ -181,6 +183,7 @@ export function createRoutedFleet(world: World, watch: Watch = {}, decide: Decid
       const moved = endpoint.end(outcome, now, random);
       if (moved === "opened" || outcomeRow(kind).bars) door.rooms.empty(endpoint);
       else door.rooms.slotFreed(endpoint);
+      door.rooms.closed(endpoint, now);
       if (kind === "ok") {
         journey.answeredBy = endpoint.spec.name;
         end(journey, "answered");
@@ -251,6 +254,7 @@ export function createRoutedFleet(world: World, watch: Watch = {}, decide: Decid
     };
 
     endpoint.begin(model, true, door.fleet.nextPick(), began);
+    door.rooms.closed(endpoint, began, true);
     counts.forwarded += 1;
     watch.sent?.(door, host);
     world.later(legMs(), () => {
@@ -291,10 +295,16 @@ export function createRoutedFleet(world: World, watch: Watch = {}, decide: Decid
     }
     if (decision.do === "wait") {
       counts.waited += 1;
-      void door.rooms.wait(endpoint, request.deadline, decision.maxWaitMs, new Departure()).then((wake) => {
-        journey.wokenBy = wake === "woken" ? endpoint : undefined;
-        next(journey);
-      });
+      const { wokenBy } = journey;
+      if (wokenBy !== undefined && wokenBy.inflight < wokenBy.spec.slots) passOn(journey);
+      const elsewhere = (other: EndpointState): Holds | undefined =>
+        mayCallAway(decision, other, request, fleet, tried, world.now) ? {} : undefined;
+      void door.rooms
+        .wait(endpoint, request.deadline, decision.maxWaitMs, new Departure(), {}, elsewhere)
+        .then((wake) => {
+          journey.wokenBy = typeof wake === "string" ? undefined : wake;
+          next(journey);
+        });
       return;
     }
     if (journey.wokenBy !== endpoint) passOn(journey);

@@ -24,6 +24,7 @@ import type { FakeWire, Reply } from "./fake-wire.ts";
 import { fakeWire } from "./fake-wire.ts";
 import type { NpcDoor } from "./npc-door.ts";
 import { npcDoor } from "./npc-door.ts";
+import { rungsOf } from "./rungs.ts";
 import { sealing } from "./seals.ts";
 
 export const chat = "/v1/chat/completions";
@@ -36,7 +37,7 @@ const rule = { ladder, firstByteMs: 1000, totalMs: 5000 };
 const policy: DoorSettings["policy"] = {
   sla: { realtime: rule, interactive: rule, async: rule },
   aliases: new Map(),
-  balancers: { gold: balance, silver: balance, bronze: balance },
+  rungs: rungsOf(),
 };
 
 export interface Forwarding {

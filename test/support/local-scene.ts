@@ -22,6 +22,7 @@ import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import type { FakeWire, Reply } from "./fake-wire.ts";
 import { fakeWire } from "./fake-wire.ts";
 import { inference } from "./inference.ts";
+import { rungsOf } from "./rungs.ts";
 
 export interface LocalScene {
   readonly runner: LocalRunner;
@@ -45,7 +46,7 @@ export const localPolicy: RoutingPolicy = {
     async: { ...rule, ladder: rungs("bronze") },
   },
   aliases: new Map([["storyteller", { tier: "silver", model: "story-70b" }]]),
-  balancers: { gold: balance, silver: balance, bronze: balance },
+  rungs: rungsOf(),
 };
 
 /** Repeats what the last message says, as `textOf` reads it. */

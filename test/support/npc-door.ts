@@ -11,13 +11,14 @@ import { createLifecycle } from "../../src/http/lifecycle.ts";
 import { createRequestAccount } from "../../src/http/request-account.ts";
 import { createArchetypes } from "../../src/intents/archetype.ts";
 import { createDeskWithoutLane } from "../../src/jobs/idle-desk.ts";
-import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
 import { guard, statue } from "./archetypes.ts";
+import { rungsOf } from "./rungs.ts";
 import { scriptedCache } from "./scripted-cache.ts";
 import type { ScriptedIntents, Table } from "./scripted-intents.ts";
 import { scriptedIntents } from "./scripted-intents.ts";
+import { noStrain } from "./strain.ts";
 
 export interface NpcDoor extends Door {
   readonly intents: ScriptedIntents;
@@ -26,7 +27,6 @@ export interface NpcDoor extends Door {
 }
 
 const anySla = { ladder: [], firstByteMs: 1000, totalMs: 1000 };
-const anyBalancer = balancers["least-pressure"];
 
 export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = systemClock): NpcDoor {
   const registry = createRegistry();
@@ -37,7 +37,7 @@ export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = 
     policy: {
       sla: { realtime: anySla, interactive: anySla, async: anySla },
       aliases: new Map(),
-      balancers: { gold: anyBalancer, silver: anyBalancer, bronze: anyBalancer },
+      rungs: rungsOf(),
     },
     bodyLimitBytes: 4_000_000,
     intentDeadlineMs: 14,
@@ -64,6 +64,7 @@ export function npcDoor(table: Table, more: Partial<DoorSettings> = {}, clock = 
     caches: { intents: scriptedCache(), results: scriptedCache() },
     onCacheCleared: () => undefined,
     lifecycle,
+    strain: noStrain,
     account: createRequestAccount(metrics, log, clock),
     intentAccount: createIntentAccount(metrics),
     registry,
