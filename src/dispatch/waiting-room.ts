@@ -142,7 +142,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     const now = clock.now();
     for (const [endpoint, { at, tried }] of openings) {
       if (now < at) continue;
-      const nextAt = endpoint.opensAt(now);
+      const nextAt = endpoint.admitsAt(now);
       if (nextAt !== undefined) openings.set(endpoint, { at: nextAt, tried });
       else if (tried) openings.delete(endpoint);
       else openings.set(endpoint, { at: now + waitingRoomRule.triedMs, tried: true });
@@ -178,7 +178,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     },
     slotFreed,
     closed(endpoint, now, tried = false) {
-      const at = endpoint.opensAt(now);
+      const at = endpoint.admitsAt(now);
       // Who tries it before its time is no sign for others.
       if (at === undefined || (tried && openings.get(endpoint)?.at === at)) return;
       // Whoever comes has asked routing a moment ago: what had opened by then is no news.

@@ -29,7 +29,7 @@ export interface Breaker {
   /** Whether one more call may be made now. */
   admits(now: Instant): boolean;
   /** When it admits one again; undefined: it does now. */
-  opensAt(now: Instant): Instant | undefined;
+  admitsAt(now: Instant): Instant | undefined;
   /** A call begins; in half-open it is the test call. */
   begin(now: Instant): void;
   /** A call ended. Answers "closed" when this very outcome closed a breaker that was open. */
@@ -59,7 +59,7 @@ export function createBreaker(): Breaker {
     return "opened";
   };
 
-  const opensAt = (now: Instant): Instant | undefined => {
+  const admitsAt = (now: Instant): Instant | undefined => {
     if (openUntil === undefined || now < openUntil) return openUntil;
     const testedUntil = testingSince === undefined ? now : testingSince + breakerRule.testMs;
     return now < testedUntil ? testedUntil : undefined;
@@ -70,8 +70,8 @@ export function createBreaker(): Breaker {
       if (openUntil === undefined) return "closed";
       return now < openUntil ? "open" : "half-open";
     },
-    admits: (now) => opensAt(now) === undefined,
-    opensAt,
+    admits: (now) => admitsAt(now) === undefined,
+    admitsAt,
     begin(now) {
       if (openUntil !== undefined && now >= openUntil) testingSince = now;
     },

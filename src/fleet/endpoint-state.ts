@@ -158,10 +158,10 @@ export function createEndpointState(
       pushBack.active(now) || (shares && sharePushBack.active(now)),
     breakerAdmits: breakers.admits,
     /** When the first of what keeps it from taking more is over by itself; undefined: nothing of that sort does. */
-    opensAt(now: Instant): Instant | undefined {
+    admitsAt(now: Instant): Instant | undefined {
       const bar = now < barredUntil ? barredUntil : undefined;
-      const pushed = earlier(pushBack.opensAt(now), sharePushBack.opensAt(now));
-      return earlier(earlier(bar, pushed), breakers.opensAt(now));
+      const pushed = earlier(pushBack.activeUntil(now), sharePushBack.activeUntil(now));
+      return earlier(earlier(bar, pushed), breakers.admitsAt(now));
     },
     breakerState: breakers.state,
     pressure(now: Instant): number {

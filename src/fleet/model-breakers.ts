@@ -16,7 +16,7 @@ const ownMost = breakersMost - 1;
 export interface ModelBreakers {
   admits(model: string, now: Instant): boolean;
   /** When the first that admits nothing now does again; undefined: there is none. */
-  opensAt(now: Instant): Instant | undefined;
+  admitsAt(now: Instant): Instant | undefined;
   /** The worst over the models. */
   state(now: Instant): BreakerState;
   begin(model: string, now: Instant): void;
@@ -46,10 +46,10 @@ export function createModelBreakers(): ModelBreakers {
 
   return {
     admits: (model, now) => allClosed || (known(model)?.admits(now) ?? true),
-    opensAt(now) {
+    admitsAt(now) {
       if (allClosed) return undefined;
       let first: Instant | undefined;
-      for (const breaker of breakers.values()) first = earlier(first, breaker.opensAt(now));
+      for (const breaker of breakers.values()) first = earlier(first, breaker.admitsAt(now));
       return first;
     },
     state(now) {

@@ -18,8 +18,8 @@ export interface PushBack {
   /** He is asked again; once his time is over, one goes before the others. */
   tried(now: Instant): void;
   active(now: Instant): boolean;
-  /** When that is over; undefined: it is not active. */
-  opensAt(now: Instant): Instant | undefined;
+  /** Undefined: it is not active. */
+  activeUntil(now: Instant): Instant | undefined;
 }
 
 export function createPushBack(): PushBack {
@@ -27,7 +27,7 @@ export function createPushBack(): PushBack {
   let inARow = 0;
   let triedUntil: Instant | undefined;
 
-  const opensAt = (now: Instant): Instant | undefined => {
+  const activeUntil = (now: Instant): Instant | undefined => {
     if (now < until) return until;
     return triedUntil !== undefined && now < triedUntil ? triedUntil : undefined;
   };
@@ -47,7 +47,7 @@ export function createPushBack(): PushBack {
     tried(now) {
       if (inARow > 0 && now >= until) triedUntil ??= now + pushBackRule.triedMs;
     },
-    active: (now) => opensAt(now) !== undefined,
-    opensAt,
+    active: (now) => activeUntil(now) !== undefined,
+    activeUntil,
   };
 }

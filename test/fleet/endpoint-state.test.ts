@@ -26,20 +26,20 @@ function call(state: EndpointState, kind: OutcomeKind, now: number, more: Partia
 }
 
 describe("what keeps an endpoint from taking more and is over by itself", () => {
-  const opensAfterMs = (state: EndpointState, atMs: number): number | undefined => {
-    const at = state.opensAt(start + atMs);
+  const admitsAfterMs = (state: EndpointState, atMs: number): number | undefined => {
+    const at = state.admitsAt(start + atMs);
     return at === undefined ? undefined : at - start;
   };
 
   test("is nothing at first", () => {
-    expect(endpoint().opensAt(start)).toBeUndefined();
+    expect(endpoint().admitsAt(start)).toBeUndefined();
   });
 
   test("is its bar, the time that it asked for, and the one who goes first after it", () => {
     const state = endpoint();
     call(state, "refused", start);
     call(state, "busy", start, { retryAfterMs: 500 });
-    expect([0, 299, 300, 499, 500].map((ms) => opensAfterMs(state, ms))).toEqual([
+    expect([0, 299, 300, 499, 500].map((ms) => admitsAfterMs(state, ms))).toEqual([
       300,
       300,
       500,
@@ -47,7 +47,7 @@ describe("what keeps an endpoint from taking more and is over by itself", () => 
       undefined,
     ]);
     state.begin("m", true, 0, start + 600);
-    expect([600, 699, 700].map((ms) => opensAfterMs(state, ms))).toEqual([700, 700, undefined]);
+    expect([600, 699, 700].map((ms) => admitsAfterMs(state, ms))).toEqual([700, 700, undefined]);
   });
 
   test("is each breaker that is open, or whose test call is not over", () => {
@@ -57,7 +57,7 @@ describe("what keeps an endpoint from taking more and is over by itself", () => 
       ["two", 400],
     ] as const)
       for (let failure = 0; failure < 3; failure += 1) call(state, "timeout", start + atMs, { model });
-    expect([0, 999, 1000, 1399, 1400].map((ms) => opensAfterMs(state, ms))).toEqual([
+    expect([0, 999, 1000, 1399, 1400].map((ms) => admitsAfterMs(state, ms))).toEqual([
       1000,
       1000,
       1400,
@@ -65,7 +65,7 @@ describe("what keeps an endpoint from taking more and is over by itself", () => 
       undefined,
     ]);
     state.begin("one", true, 0, start + 1500);
-    expect([1500, 2499, 2500].map((ms) => opensAfterMs(state, ms))).toEqual([2500, 2500, undefined]);
+    expect([1500, 2499, 2500].map((ms) => admitsAfterMs(state, ms))).toEqual([2500, 2500, undefined]);
   });
 
   test("is over by then, whatever happened before", () => {
@@ -79,17 +79,17 @@ describe("what keeps an endpoint from taking more and is over by itself", () => 
       fc.property(fc.array(anyCall, { maxLength: 30 }), (calls) => {
         const state = endpoint();
         let now = start;
-        const isOpen = (at: number): boolean =>
+        const admits = (at: number): boolean =>
           !state.barred(at) &&
           !state.pushedBack(at) &&
           ["m", "n"].every((each) => state.breakerAdmits(each, at));
         for (const { afterMs, kind, ...more } of calls) {
           now += afterMs;
           call(state, kind, now, more);
-          const opensAt = state.opensAt(now);
-          expect(opensAt === undefined).toBe(isOpen(now));
-          for (let at: number | undefined = opensAt; at !== undefined; at = state.opensAt(at))
-            expect(isOpen(at - 0.5)).toBe(false);
+          const admitsAt = state.admitsAt(now);
+          expect(admitsAt === undefined).toBe(admits(now));
+          for (let at: number | undefined = admitsAt; at !== undefined; at = state.admitsAt(at))
+            expect(admits(at - 0.5)).toBe(false);
         }
       }),
     );
