@@ -1,4 +1,4 @@
-// For a log: whether it is time to say of somebody what goes on and on. Whom it was said of is forgotten with the time.
+// For a log: whether to say again of somebody what goes on and on. A name is forgotten when its time is over.
 
 import type { Instant } from "./clock.ts";
 

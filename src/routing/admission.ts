@@ -35,7 +35,7 @@ export const shareFull = (endpoint: EndpointView, share: number): boolean =>
 export const isPressed = (endpoint: EndpointView, pressureBelow: number, now: Instant): boolean =>
   endpoint.waiting > 0 || endpoint.pressure(now) >= pressureBelow;
 
-/** NPCs' questions and jobs are bounded by other means, and take nobody's place. */
+/** NPCs' questions and jobs are bounded by other means, and take nobody's place. A hedge is a caller's. */
 const isBounded = ({ share, pressureBelow, beside }: RoutingRequest): boolean =>
   share !== undefined || (pressureBelow !== undefined && beside !== true);
 

@@ -1,5 +1,5 @@
-// Whether a request that waits in a room would rather take a free slot elsewhere. Exactly where `route` would then let it
-// try: called in vain, it would be called again and again, and nobody else.
+// Whether a request that waits in a room would rather take a free slot elsewhere. Only where `route` would then let it try,
+// or give it an earlier turn: called in vain, it would be called again and again, and nobody else.
 
 import type { Instant } from "../base/clock.ts";
 import type { Tier } from "../fleet/endpoint.ts";

@@ -26,7 +26,7 @@ export interface RoutingRequest extends Flow {
   readonly share?: number | undefined;
   /** Above 0 and at most 1: only endpoints with less pressure will do, at once or not at all. For work that yields to all. */
   readonly pressureBelow?: number | undefined;
-  /** It is to stand beside a call of the same request, somebody's like that one. */
+  /** A hedge: it yields to all by `pressureBelow`, and is held to its caller's share as the first call is. */
   readonly beside?: boolean | undefined;
   /**
    * The async lane would take it on the bronze rung: how long that is likely to need, where the caller waits for it; 0
