@@ -15,7 +15,6 @@ import type { IntentAnswer } from "../../src/intents/intent-answer.ts";
 import { newAnswer } from "../../src/intents/intent-answer.ts";
 import { createIntentTable } from "../../src/intents/intent-table.ts";
 import { letters, promptOf } from "../../src/intents/prompt.ts";
-import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { route } from "../../src/routing/route.ts";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import { advertWith, engineThere, idleLoad } from "../support/adverts.ts";
@@ -33,12 +32,12 @@ export const scout: ArchetypeRule = {
   ],
 };
 
-const balance = balancers["least-pressure"];
-const rule = { ladder: [{ tier: "gold", balance }], firstByteMs: 250, totalMs: 2000 } as const;
+const rungs = rungsOf();
+const rule = { ladder: [rungs.gold], firstByteMs: 250, totalMs: 2000 } as const;
 export const policy: RoutingPolicy = {
   sla: { realtime: rule, interactive: rule, async: rule },
   aliases: new Map([["other", { tier: "gold", model: "n" }]]),
-  rungs: rungsOf(),
+  rungs,
 };
 
 /** A chat completion that gives each option its probability. */

@@ -4,15 +4,8 @@ import { describe, expect, test } from "bun:test";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import { intentScene, policy, surelyBody } from "./intent-scene.ts";
 
-const balance = policy.rungs.gold.balance;
-const rule = {
-  ladder: [
-    { tier: "gold", balance },
-    { tier: "silver", balance },
-  ],
-  firstByteMs: 250,
-  totalMs: 2000,
-} as const;
+const { gold, silver } = policy.rungs;
+const rule = { ladder: [gold, silver], firstByteMs: 250, totalMs: 2000 };
 const goldThenSilver: RoutingPolicy = { ...policy, sla: { realtime: rule, interactive: rule, async: rule } };
 const unreadable = Buffer.from('{"choices":[]}');
 

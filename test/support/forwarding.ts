@@ -18,7 +18,6 @@ import type { Door, DoorSettings } from "../../src/http/door.ts";
 import { listen } from "../../src/http/listen.ts";
 import { createPublicApp } from "../../src/http/public.ts";
 import { createPeerLinks } from "../../src/peer-links.ts";
-import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { advertWith, engineThere } from "./adverts.ts";
 import type { FakeWire, Reply } from "./fake-wire.ts";
 import { fakeWire } from "./fake-wire.ts";
@@ -31,13 +30,12 @@ export const chat = "/v1/chat/completions";
 export const ours = "gold-1/vllm";
 const nowhere = "http://127.0.0.1:9";
 
-const balance = balancers["least-pressure"];
-const ladder = (["gold", "silver"] as const).map((tier) => ({ tier, balance }));
-const rule = { ladder, firstByteMs: 1000, totalMs: 5000 };
+const rungs = rungsOf();
+const rule = { ladder: [rungs.gold, rungs.silver], firstByteMs: 1000, totalMs: 5000 };
 const policy: DoorSettings["policy"] = {
   sla: { realtime: rule, interactive: rule, async: rule },
   aliases: new Map(),
-  rungs: rungsOf(),
+  rungs,
 };
 
 export interface Forwarding {

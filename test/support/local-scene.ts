@@ -17,7 +17,6 @@ import { createQuarantine } from "../../src/fleet/quarantine.ts";
 import type { LocalRunner } from "../../src/jobs/local.ts";
 import { createLocalRunner } from "../../src/jobs/local.ts";
 import { createPlayersFirst } from "../../src/jobs/players-first.ts";
-import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { RoutingPolicy } from "../../src/routing/sla.ts";
 import type { FakeWire, Reply } from "./fake-wire.ts";
 import { fakeWire } from "./fake-wire.ts";
@@ -36,17 +35,17 @@ export interface LocalScene {
   play(more?: Parameters<typeof inference>[1]): { done?: Dispatched; leave(): void };
 }
 
-const balance = balancers["least-pressure"];
-const rungs = (...tiers: ("gold" | "silver" | "bronze")[]) => tiers.map((tier) => ({ tier, balance }));
+const rungs = rungsOf();
+const { gold, silver, bronze } = rungs;
 const rule = { firstByteMs: 1000, totalMs: 5000 };
 export const localPolicy: RoutingPolicy = {
   sla: {
-    realtime: { ...rule, ladder: rungs("gold", "silver", "bronze") },
-    interactive: { ...rule, ladder: rungs("silver", "gold", "bronze") },
-    async: { ...rule, ladder: rungs("bronze") },
+    realtime: { ...rule, ladder: [gold, silver, bronze] },
+    interactive: { ...rule, ladder: [silver, gold, bronze] },
+    async: { ...rule, ladder: [bronze] },
   },
   aliases: new Map([["storyteller", { tier: "silver", model: "story-70b" }]]),
-  rungs: rungsOf(),
+  rungs,
 };
 
 /** Repeats what the last message says, as `textOf` reads it. */
