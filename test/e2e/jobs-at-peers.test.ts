@@ -6,7 +6,7 @@ import { jobClient, tale } from "../support/bronze.ts";
 import { chat, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { showFigures } from "../support/failures.ts";
-import { measuredOnce } from "../support/measured-once.ts";
+import { measuredUndisturbed } from "../support/measured-undisturbed.ts";
 import { startPair } from "../support/pair.ts";
 import { engineToml } from "../support/tierline.ts";
 
@@ -84,7 +84,7 @@ test.each([
     worst: 3 * alone.worst + 100,
   });
   await round();
-  const figures = await measuredOnce(measure, (each) => {
+  const figures = await measuredUndisturbed(measure, (each) => {
     const most = limits({ median: each.median.alone, worst: each.worst.alone });
     return each.yields > 0 && each.median.beside < most.median && each.worst.beside < most.worst;
   });

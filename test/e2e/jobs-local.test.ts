@@ -7,7 +7,7 @@ import { folder, jobClient, tale } from "../support/bronze.ts";
 import { chat, messages, readAll, until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { showFigures } from "../support/failures.ts";
-import { measuredOnce } from "../support/measured-once.ts";
+import { measuredUndisturbed } from "../support/measured-undisturbed.ts";
 import { openAiErrorOf, readOpenAiError } from "../support/openai-error.ts";
 import { engineToml, startTierline } from "../support/tierline.ts";
 
@@ -161,7 +161,7 @@ test("players are answered as soon beside a row of jobs as without them", async 
     };
   };
   await times(0);
-  const figures = await measuredOnce(
+  const figures = await measuredUndisturbed(
     measure,
     (each) =>
       each.yields >= 5 &&

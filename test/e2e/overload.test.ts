@@ -8,7 +8,7 @@ import { longRun, showFigures } from "../support/failures.ts";
 import { startFlood } from "../support/flood.ts";
 import { keysFile } from "../support/keys-file.ts";
 import { measured } from "../support/measured.ts";
-import { measuredOnce } from "../support/measured-once.ts";
+import { measuredUndisturbed } from "../support/measured-undisturbed.ts";
 import type { Ask, Door, Ended } from "../support/offered-load.ts";
 import { isOk, keepBusy, offer, openDoor, quantileMs, statusesOf } from "../support/offered-load.ts";
 import { startPair } from "../support/pair.ts";
@@ -74,7 +74,7 @@ describe("ten times as many requests as the engines can answer", () => {
         refusedMostMs: Math.max(50, 2 * noiseP99),
       };
     };
-    const figures = await measuredOnce(
+    const figures = await measuredUndisturbed(
       measure,
       ({ goodput, peak, admittedP99, idleP99, refusedP99, refusedMostMs }) =>
         goodput >= 0.9 * peak && admittedP99 <= 1.5 * idleP99 && refusedP99 <= refusedMostMs,
@@ -119,7 +119,7 @@ describe("ten times as many requests as the engines can answer", () => {
       return { all, answered: all.filter(isOk).length, late };
     };
     const few = ({ late, answered }: { late: number; answered: number }): boolean => late < 0.1 * answered;
-    const figures = await measuredOnce(measure, (each) => each.answered > 40 && few(each));
+    const figures = await measuredUndisturbed(measure, (each) => each.answered > 40 && few(each));
     const shown = JSON.stringify(statusesOf(figures.all));
     expect(figures.answered, shown).toBeGreaterThan(40);
     expect(few(figures), shown).toBe(true);
@@ -160,7 +160,7 @@ describe("a flood of one", () => {
         mostMs = Math.max(mostMs, 1.25 * p99((await besideFlood("nobody-serves-this")).beside));
       return { alone, ...figures, mostMs };
     };
-    const { alone, beside, flooded, mostMs } = await measuredOnce(
+    const { alone, beside, flooded, mostMs } = await measuredUndisturbed(
       measure,
       (all) => p99(all.beside) <= all.mostMs,
     );
@@ -230,7 +230,7 @@ test("realtime on gold misses no more of its SLA while interactive is offered fi
     const [beside, others] = await Promise.all([realtime(), interactive()]);
     return { alone, beside, others };
   };
-  const { alone, beside, others } = await measuredOnce(
+  const { alone, beside, others } = await measuredUndisturbed(
     measure,
     (figures) => misses(figures.beside) <= misses(figures.alone),
   );
@@ -270,7 +270,7 @@ test("of streams at one and a half times what the engine can do hardly one is cu
   const cutOf = (all: readonly Ended[]): number => all.filter(({ status }) => status === 0).length;
   const isGood = ({ peak, all }: Awaited<ReturnType<typeof measure>>): boolean =>
     cutOf(all) <= 0.05 * all.length && all.filter(isOk).length >= 0.8 * peak * seconds;
-  const figures = await measuredOnce(measure, isGood);
+  const figures = await measuredUndisturbed(measure, isGood);
   const shown = JSON.stringify({ peak: figures.peak, ended: statusesOf(figures.all) });
   showFigures("streams at 1.5x", JSON.parse(shown));
   expect(isGood(figures), shown).toBe(true);
@@ -294,7 +294,7 @@ test("realtime is let in before interactive that waits on the same engine, whate
     const realtime = await offer(6, 1.5, hasty);
     return { realtime, interactive: await waiting };
   };
-  const all = await measuredOnce(measure, ({ realtime }) => realtime.every(isOk));
+  const all = await measuredUndisturbed(measure, ({ realtime }) => realtime.every(isOk));
   const shown = JSON.stringify([statusesOf(all.realtime), statusesOf(all.interactive)]);
   expect(all.realtime.every(isOk), shown).toBe(true);
   expect(all.interactive.every(isOk), shown).toBe(true);
@@ -314,7 +314,7 @@ test("dialogue waits for silver no longer than half of its first byte's time whi
   // Silver answers two of them a second, gold has place for twelve.
   const measure = () => offer(6, longRun ? 20 : 4, ask);
   const inTime = ({ status, tookMs }: Ended): boolean => status === 200 && tookMs < firstByteMs + answerMs;
-  const all = await measuredOnce(measure, (ended) => ended.every(inTime));
+  const all = await measuredUndisturbed(measure, (ended) => ended.every(inTime));
   const reasons = Object.fromEntries(
     Map.groupBy(all, ({ because }) => because)
       .entries()

@@ -1,7 +1,7 @@
 // For measurements on a machine that others use as well.
 
-/** A machine that has other things to do may spoil a measurement; it does not spoil five. */
-export async function measuredOnce<T>(
+/** The first figures that are good, else the last: other work may spoil a measurement, and does not spoil five. */
+export async function measuredUndisturbed<T>(
   measure: () => Promise<T>,
   isGood: (figures: T) => boolean,
 ): Promise<T> {
