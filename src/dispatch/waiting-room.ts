@@ -6,11 +6,7 @@ import type { Leaving } from "../base/departure.ts";
 import { placeAfter } from "../base/place-after.ts";
 import type { EndpointState } from "../fleet/endpoint-state.ts";
 import type { Holds } from "../fleet/flows.ts";
-
-export const waitingRoomRule = {
-  /** Who has not failed the first within this after a pause, as push-back.ts has it, has room for the others. */
-  triedMs: 100,
-} as const;
+import { pushBackRule } from "../fleet/push-back.ts";
 
 /**
  * Why a wait ended: the endpoint that has a free slot, or that its own takes nothing any more. `displaced`: the room was
@@ -22,15 +18,15 @@ export interface WaitingRooms {
   /**
    * The caller has checked that the room has a place, or somebody in it to make one. `signal` is the caller's leaving,
    * `holds` the terms on which it wants a slot, `elsewhere` those on which it would take one of another endpoint; undefined:
-   * on none. Without it any of the same tier will do.
+   * on none.
    */
   wait(
     endpoint: EndpointState,
     deadline: Instant,
     maxWaitMs: number,
     signal: Leaving,
-    holds?: Holds,
-    elsewhere?: (endpoint: EndpointState) => Holds | undefined,
+    holds: Holds,
+    elsewhere: (endpoint: EndpointState) => Holds | undefined,
   ): Promise<Wake>;
   /**
    * Slots of this endpoint are free, one unless said: of its waiters, or else of those of its tier, or else of all others,
@@ -54,8 +50,6 @@ interface Waiter {
   elsewhere(endpoint: EndpointState): Holds | undefined;
   leave(wake: Wake): void;
 }
-
-const nothing: Holds = {};
 
 /** When an endpoint is looked at again, and whether one has been called to it already. */
 interface Opening {
@@ -145,7 +139,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       const nextAt = endpoint.admitsAt(now);
       if (nextAt !== undefined) openings.set(endpoint, { at: nextAt, tried });
       else if (tried) openings.delete(endpoint);
-      else openings.set(endpoint, { at: now + waitingRoomRule.triedMs, tried: true });
+      else openings.set(endpoint, { at: now + pushBackRule.triedMs, tried: true });
       const free = endpoint.peer?.freeSlots(now) ?? endpoint.spec.slots - endpoint.inflight;
       slotFreed(endpoint, tried && nextAt === undefined ? free : Math.min(1, free));
     }
@@ -153,7 +147,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
   };
 
   return {
-    wait(endpoint, deadline, maxWaitMs, signal, holds = nothing, elsewhere = ofTier(endpoint, holds)) {
+    wait(endpoint, deadline, maxWaitMs, signal, holds, elsewhere) {
       if (signal.aborted) return Promise.resolve("left");
       if (endpoint.waiting >= endpoint.spec.queueLimit) makePlace(endpoint, holds);
       return new Promise((resolve) => {
@@ -193,11 +187,6 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     },
   };
 }
-
-const ofTier =
-  ({ spec }: EndpointState, holds: Holds) =>
-  (other: EndpointState): Holds | undefined =>
-    other.spec.tier === spec.tier ? holds : undefined;
 
 /** Each above all that comes before it: nobody's excess is larger than an endpoint's slots. */
 const turns = { spilled: 1e6, neighbour: 1e9 } as const;

@@ -2,7 +2,7 @@
 
 import type { Instant } from "../base/clock.ts";
 
-const pushBackRule = {
+export const pushBackRule = {
   /** Where he named no time. */
   leastMs: 100,
   mostMs: 1000,

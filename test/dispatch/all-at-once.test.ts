@@ -8,8 +8,8 @@ import { dispatchRule } from "../../src/dispatch/dispatch.ts";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { BrokenAnswer } from "../../src/dispatch/relay.ts";
 import type { RetryBudget } from "../../src/dispatch/retry-budget.ts";
-import { waitingRoomRule } from "../../src/dispatch/waiting-room.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
+import { pushBackRule } from "../../src/fleet/push-back.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import { route } from "../../src/routing/route.ts";
 import type { Reply } from "../support/fake-wire.ts";
@@ -316,7 +316,7 @@ test("nobody waits beside a slot elsewhere on his ladder that he would be given,
             for (const endpoint of fleet.local) {
               const isWanted = inRoom.values().some((wants) => Boolean(wants(endpoint)));
               besideMs.set(endpoint, isWanted ? (besideMs.get(endpoint) ?? 0) + stepMs : 0);
-              expect(besideMs.get(endpoint)).toBeLessThanOrEqual(waitingRoomRule.triedMs + stepMs);
+              expect(besideMs.get(endpoint)).toBeLessThanOrEqual(pushBackRule.triedMs + stepMs);
             }
           }
         };

@@ -19,7 +19,8 @@ function scene(slots = 4, queueLimit = 4) {
   ]);
   const ended: string[] = [];
   const enter = (who: string, holds: Holds, leftMs = 1000): Promise<Wake> => {
-    const wait = rooms.wait(endpoint, clock.now() + leftMs, leftMs, new AbortController().signal, holds);
+    const caller = new AbortController();
+    const wait = rooms.wait(endpoint, clock.now() + leftMs, leftMs, caller.signal, holds, () => undefined);
     void wait.then((wake) => ended.push(`${who} ${typeof wake === "string" ? wake : "woken"}`));
     return wait;
   };

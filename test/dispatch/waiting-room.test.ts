@@ -6,10 +6,17 @@ import { createWaitingRooms } from "../../src/dispatch/waiting-room.ts";
 import type { Tier } from "../../src/fleet/endpoint.ts";
 import type { EndpointState } from "../../src/fleet/endpoint-state.ts";
 import { createEndpointState } from "../../src/fleet/endpoint-state.ts";
+import type { Holds } from "../../src/fleet/flows.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 
 const endpoint = (name: string, tier: Tier = "gold"): EndpointState =>
   createEndpointState({ name, tier, locality: "local", slots: 1, queueLimit: 100 }, ["m"]);
+
+/** Of another endpoint they take a slot where it is of the same tier. */
+const ofTier =
+  ({ spec }: EndpointState) =>
+  (other: EndpointState): Holds | undefined =>
+    other.spec.tier === spec.tier ? {} : undefined;
 
 const told = (wake: Wake): string => (typeof wake === "string" ? wake : "woken");
 
@@ -20,7 +27,7 @@ function scene() {
   const enter = (who: string, where: EndpointState, leftMs: number): AbortController => {
     const caller = new AbortController();
     void rooms
-      .wait(where, clock.now() + leftMs, leftMs, caller.signal)
+      .wait(where, clock.now() + leftMs, leftMs, caller.signal, {}, ofTier(where))
       .then((wake) => ended.push(`${who} ${told(wake)}`));
     return caller;
   };
@@ -68,8 +75,8 @@ describe("a waiting room", () => {
     const a = endpoint("a");
     const caller = new AbortController();
     for (let turn = 0; turn < 3; turn += 1)
-      void rooms.wait(a, clock.now() + 1000, 1000, caller.signal, { shares: true });
-    void rooms.wait(a, clock.now() + 2000, 2000, new AbortController().signal);
+      void rooms.wait(a, clock.now() + 1000, 1000, caller.signal, { shares: true }, ofTier(a));
+    void rooms.wait(a, clock.now() + 2000, 2000, new AbortController().signal, {}, ofTier(a));
     expect([a.waiting, a.sharing]).toEqual([4, 3]);
     rooms.slotFreed(a);
     expect([a.waiting, a.sharing]).toEqual([3, 2]);
@@ -85,7 +92,7 @@ describe("a waiting room", () => {
     await clock.settle();
     expect(ended).toEqual(["one left"]);
     expect([a.waiting, clock.pending()]).toEqual([1, 1]);
-    expect(await rooms.wait(a, clock.now() + 1000, 1000, AbortSignal.abort())).toBe("left");
+    expect(await rooms.wait(a, clock.now() + 1000, 1000, AbortSignal.abort(), {}, ofTier(a))).toBe("left");
     expect(a.waiting).toBe(1);
   });
 
@@ -118,7 +125,7 @@ describe("a waiting room", () => {
     expect(ended).toEqual(["of that model woken"]);
   });
 
-  test("wakes no waiter of another tier", async () => {
+  test("wakes no waiter of another tier who would not go there", async () => {
     const { clock, rooms, ended, enter } = scene();
     enter("gold", endpoint("a"), 1000);
     rooms.slotFreed(endpoint("s", "silver"));
@@ -131,7 +138,7 @@ describe("a waiting room", () => {
     const a = endpoint("a");
     // The deadline passes before the timer does, as on an event loop that lags.
     void rooms
-      .wait(a, clock.now() + 10, 1000, new AbortController().signal)
+      .wait(a, clock.now() + 10, 1000, new AbortController().signal, {}, ofTier(a))
       .then((wake) => ended.push(`over ${told(wake)}`));
     enter("in time", a, 500);
     await clock.advance(20);
