@@ -69,7 +69,7 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
     let beaten: Outcome["beaten"];
     request.taken?.(endpoint);
     endpoint.begin(asked.model, request.stream, fleet.nextPick(), since, holds);
-    rooms.closed(endpoint, since, true);
+    rooms.began(endpoint, since);
     const answered = evacuation.enlist(endpoint, {
       ...asked,
       leaveIfBetter(now) {
@@ -121,7 +121,7 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
         else if (endpoint.peer !== undefined) rooms.slotFreed(endpoint);
         // Its slots may have become fewer meanwhile. Where more than this one is free, whom others kept from it may go.
         else rooms.slotFreed(endpoint, Math.min(2, endpoint.spec.slots - endpoint.inflight));
-        rooms.closed(endpoint, now);
+        rooms.ended(endpoint, now);
       },
     });
     callerLeft.addEventListener("abort", leave);

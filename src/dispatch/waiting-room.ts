@@ -35,10 +35,12 @@ export interface WaitingRooms {
    */
   slotFreed(endpoint: EndpointState, places?: number): void;
   /**
-   * A call there is over, or, `tried`, has begun: if the endpoint takes nothing more for a while, whoever waits is called
-   * when that is over; one first, where nobody tries it.
+   * A call there is over: if the endpoint takes nothing more for a while, whoever waits is called when that is over; one
+   * first, where nobody tries it.
    */
-  closed(endpoint: EndpointState, now: Instant, tried?: boolean): void;
+  ended(endpoint: EndpointState, now: Instant): void;
+  /** A call there has begun: the same, and it is tried. */
+  began(endpoint: EndpointState, now: Instant): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
   empty(endpoint: EndpointState): void;
 }
@@ -131,6 +133,17 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     if (next < Number.POSITIVE_INFINITY) cancelLook = clock.after(next - clock.now(), look);
   };
 
+  const watch = (endpoint: EndpointState, now: Instant, tried: boolean): void => {
+    const at = endpoint.admitsAt(now);
+    // Who tries it before its time is no sign for others.
+    if (at === undefined || (tried && openings.get(endpoint)?.at === at)) return;
+    // Whoever comes has asked routing a moment ago: what had opened by then is no news.
+    if (waiters.length === 0)
+      for (const [other, opening] of openings) if (opening.at <= now) openings.delete(other);
+    openings.set(endpoint, { at, tried });
+    planLook();
+  };
+
   const look = (): void => {
     lookAt = Number.POSITIVE_INFINITY;
     const now = clock.now();
@@ -171,16 +184,8 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       });
     },
     slotFreed,
-    closed(endpoint, now, tried = false) {
-      const at = endpoint.admitsAt(now);
-      // Who tries it before its time is no sign for others.
-      if (at === undefined || (tried && openings.get(endpoint)?.at === at)) return;
-      // Whoever comes has asked routing a moment ago: what had opened by then is no news.
-      if (waiters.length === 0)
-        for (const [other, opening] of openings) if (opening.at <= now) openings.delete(other);
-      openings.set(endpoint, { at, tried });
-      planLook();
-    },
+    ended: (endpoint, now) => watch(endpoint, now, false),
+    began: (endpoint, now) => watch(endpoint, now, true),
     empty(endpoint) {
       openings.delete(endpoint);
       for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("emptied");

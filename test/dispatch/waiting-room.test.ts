@@ -169,13 +169,13 @@ describe("a waiting room", () => {
         clock.now(),
         () => 0.5,
       );
-      rooms.closed(where, clock.now());
+      rooms.ended(where, clock.now());
     };
     push(b, 500);
     expect(clock.pending()).toBe(0);
     const callers = ["one", "two", "three"].map((who) => enter(who, a, 5000));
     push(c, 200);
-    rooms.closed(a, clock.now());
+    rooms.ended(a, clock.now());
     expect(clock.pending()).toBe(4);
     await clock.advance(200);
     expect(ended).toEqual(["one woken"]);
@@ -191,7 +191,7 @@ describe("a waiting room", () => {
     b.begin("m", false, 0, clock.now());
     b.end({ kind: "refused", model: "m", stream: false, totalMs: 1 }, clock.now(), () => 0.5);
     enter("one", a, 1000);
-    rooms.closed(b, clock.now());
+    rooms.ended(b, clock.now());
     rooms.empty(b);
     await clock.advance(999);
     expect(ended).toEqual([]);

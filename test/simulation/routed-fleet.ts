@@ -183,7 +183,7 @@ export function createRoutedFleet(world: World, watch: Watch = {}, decide: Decid
       const moved = endpoint.end(outcome, now, random);
       if (moved === "opened" || outcomeRow(kind).bars) door.rooms.empty(endpoint);
       else door.rooms.slotFreed(endpoint);
-      door.rooms.closed(endpoint, now);
+      door.rooms.ended(endpoint, now);
       if (kind === "ok") {
         journey.answeredBy = endpoint.spec.name;
         end(journey, "answered");
@@ -254,7 +254,7 @@ export function createRoutedFleet(world: World, watch: Watch = {}, decide: Decid
     };
 
     endpoint.begin(model, true, door.fleet.nextPick(), began);
-    door.rooms.closed(endpoint, began, true);
+    door.rooms.began(endpoint, began);
     counts.forwarded += 1;
     watch.sent?.(door, host);
     world.later(legMs(), () => {
