@@ -43,6 +43,8 @@ export interface WaitingRooms {
    * when that is over; one first, where nobody tries it.
    */
   closed(endpoint: EndpointState, now: Instant, tried?: boolean): void;
+  /** It takes more from now on, as whoever tried it has shown: as many are called as have room there. */
+  opened(endpoint: EndpointState, now: Instant): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
   empty(endpoint: EndpointState): void;
 }
@@ -146,7 +148,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       if (nextAt !== undefined) openings.set(endpoint, { at: nextAt, tried });
       else if (tried) openings.delete(endpoint);
       else openings.set(endpoint, { at: now + waitingRoomRule.triedMs, tried: true });
-      const free = endpoint.peer?.freeSlots(now) ?? endpoint.spec.slots - endpoint.inflight;
+      const free = freeSlotsOf(endpoint, now);
       slotFreed(endpoint, tried && nextAt === undefined ? free : Math.min(1, free));
     }
     planLook();
@@ -187,12 +189,16 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       openings.set(endpoint, { at, tried });
       planLook();
     },
+    opened: (endpoint, now) => slotFreed(endpoint, freeSlotsOf(endpoint, now)),
     empty(endpoint) {
       openings.delete(endpoint);
       for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("emptied");
     },
   };
 }
+
+const freeSlotsOf = ({ peer, spec, inflight }: EndpointState, now: Instant): number =>
+  peer?.freeSlots(now) ?? spec.slots - inflight;
 
 const ofTier =
   ({ spec }: EndpointState, holds: Holds) =>

@@ -69,6 +69,20 @@ describe("a request that waits beside an endpoint that takes nothing for a while
     expectPeace();
   });
 
+  test("is called with as many as have room when the test call of a breaker is answered", async () => {
+    const { clock, ask, endpointOf, moves, expectPeace } = await besideClosed({
+      slots: 8,
+      replies: [...Array.from({ length: 5 }, () => status(500)), json("{}", 20), json("{}", 3000)],
+    });
+    for (let call = 0; call < 5; call += 1) ask({ ...onGold, deadline: clock.now() + 100 });
+    await clock.advance(100);
+    for (let more = 0; more < 8; more += 1) ask(onGold);
+    while (moves.at(-1) !== "other model-of-other closed") await clock.advance(1);
+    expect([endpointOf("other").inflight, endpointOf("slow").waiting]).toEqual([7, 0]);
+    await clock.advance(20_000);
+    expectPeace();
+  });
+
   test("is called first, and the others once the first has not been refused at once", async () => {
     const { clock, ask, endpointOf, expectPeace } = await besideClosed({
       slots: 4,
