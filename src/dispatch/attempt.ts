@@ -118,6 +118,7 @@ export function createBeginAttempt(parts: AttemptParts): BeginAttempt {
         parts.events.attemptEnded(endpoint, end);
         if (moved !== undefined) parts.events.breakerMoved(endpoint, asked, moved);
         if (moved === "opened" || outcomeRow(end.kind).bars) rooms.empty(endpoint);
+        else if (moved === "closed") rooms.takesMore(endpoint, now);
         else if (endpoint.peer !== undefined) rooms.slotFreed(endpoint);
         // Its slots may have become fewer meanwhile. Where more than this one is free, whom others kept from it may go.
         else rooms.slotFreed(endpoint, Math.min(2, endpoint.spec.slots - endpoint.inflight));

@@ -41,6 +41,8 @@ export interface WaitingRooms {
   ended(endpoint: EndpointState, now: Instant): void;
   /** A call there has begun: the same, and it is tried. */
   began(endpoint: EndpointState, now: Instant): void;
+  /** It takes more from now on, as whoever tried it has shown: as many are called as have room there. */
+  takesMore(endpoint: EndpointState, now: Instant): void;
   /** The endpoint takes nothing for now, or is gone: all who wait for it must look elsewhere. */
   empty(endpoint: EndpointState): void;
 }
@@ -153,7 +155,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       if (nextAt !== undefined) openings.set(endpoint, { at: nextAt, tried });
       else if (tried) openings.delete(endpoint);
       else openings.set(endpoint, { at: now + pushBackRule.triedMs, tried: true });
-      const free = endpoint.peer?.freeSlots(now) ?? endpoint.spec.slots - endpoint.inflight;
+      const free = freeSlotsOf(endpoint, now);
       slotFreed(endpoint, tried && nextAt === undefined ? free : Math.min(1, free));
     }
     planLook();
@@ -186,12 +188,16 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
     slotFreed,
     ended: (endpoint, now) => watch(endpoint, now, false),
     began: (endpoint, now) => watch(endpoint, now, true),
+    takesMore: (endpoint, now) => slotFreed(endpoint, freeSlotsOf(endpoint, now)),
     empty(endpoint) {
       openings.delete(endpoint);
       for (const waiter of waiters.filter((each) => each.endpoint === endpoint)) waiter.leave("emptied");
     },
   };
 }
+
+const freeSlotsOf = ({ peer, spec, inflight }: EndpointState, now: Instant): number =>
+  peer?.freeSlots(now) ?? spec.slots - inflight;
 
 /** Each above all that comes before it: nobody's excess is larger than an endpoint's slots. */
 const turns = { spilled: 1e6, neighbour: 1e9 } as const;

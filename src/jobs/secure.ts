@@ -60,14 +60,18 @@ type Kept =
   | {
       readonly kind: "not-kept";
       readonly trouble: CallTrouble;
-      /** Whether there may be a manifest, or come to be one that was sent; `ours`: and this order alone has sent it. */
-      readonly mayBeThere: boolean;
+      /** There may be a manifest, or come to be one that was sent, and this order alone has sent it. */
       readonly ours?: NamedJob;
     }
   | { readonly kind: "elsewhere"; readonly id: string; readonly member: string }
   | DeskRefusal;
 
-const wasRefused = ({ kind }: Accepted | Crowded): boolean => kind !== "stored" && kind !== "same";
+/** `same`: the job that this host's own key stands for may be another than the one that S3 has of it. */
+const isOf = (accepted: Accepted | Crowded, id: string): boolean =>
+  (accepted.kind === "stored" || accepted.kind === "same") && accepted.job.id === id;
+
+/** Of who has stood so long behind others of the same key; they are why. */
+const stoodInLine: CallTrouble = { kind: "trouble", trouble: "cut", why: "others were before it" };
 
 export function createSecuring({ member, store, keeping, outputKey, clock, random }: SecureParts) {
   const { claim, manifests } = keeping;
@@ -93,7 +97,7 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
     if (owner !== undefined && owner !== member && keeping.isHere(owner))
       return { kind: "elsewhere", id, member: owner };
     const seen = await manifests.read(id, signal);
-    if (seen.kind === "trouble") return { kind: "not-kept", trouble: seen, mayBeThere: true };
+    if (seen.kind === "trouble") return { kind: "not-kept", trouble: seen };
     if (seen.kind === "missing" || seen.manifest.state === "withdrawn")
       return { kind: "unknown", isOpen: false };
     const { manifest } = seen;
@@ -112,7 +116,8 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
     if (idempotency !== undefined) {
       const claimed = await claim(idempotency, id, signal);
       if (claimed.kind === "mismatch") return mismatch;
-      if (claimed.kind === "trouble") return { kind: "not-kept", trouble: claimed, mayBeThere: false };
+      // Whether the key stands for a job that was accepted before is not known either.
+      if (claimed.kind === "trouble") return { kind: "not-kept", trouble: claimed };
       if (claimed.kind === "same") {
         ({ id } = claimed);
         const before = await known(id, signal);
@@ -126,7 +131,7 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
     const whole = { ...job, id, outputKey: outputKey({ ...job, id }) };
     const trouble = await manifests.keep(whole, signal);
     if (trouble === undefined) return { kind: "kept", id, isNew };
-    return { kind: "not-kept", trouble, mayBeThere: true, ...(isNew && { ours: named(whole) }) };
+    return { kind: "not-kept", trouble, ...(isNew && { ours: named(whole) }) };
   };
 
   // Taking it back.
@@ -180,19 +185,22 @@ export function createSecuring({ member, store, keeping, outputKey, clock, rando
   /** One after the other for one key: an order must not be withdrawn by one that was refused a moment before. */
   return (order: Order, idempotency: Idempotency | undefined, accept: Accept): Promise<Secured> => {
     const turn = idempotency === undefined ? order.id : JSON.stringify([idempotency.caller, idempotency.key]);
+    const askedAt = clock.now();
     return inTurn(turn, async () => {
+      // Callers whose patience is shorter ask again and again, and nobody is to wait for all of them.
+      if (clock.now() - askedAt >= secureRule.keepMostMs) return notAccepted(stoodInLine, false, true);
       const job = { ...order, acceptedAtMs: clock.wallMs() };
       const kept = await inTime(clock, secureRule.keepMostMs, undefined, (signal) =>
         keep(job, idempotency, signal),
       );
       if (kept.kind === "not-kept") {
-        const isGone = !kept.mayBeThere || (kept.ours !== undefined && (await withdraw(kept.ours, turn)));
+        const isGone = kept.ours !== undefined && (await withdraw(kept.ours, turn));
         return notAccepted(kept.trouble, isGone, idempotency !== undefined);
       }
       if (kept.kind !== "kept") return kept;
       const whole = { ...job, id: kept.id };
       const accepted = await accept(whole);
-      if (wasRefused(accepted) && kept.isNew) await withdraw(named(whole), turn);
+      if (kept.isNew && !isOf(accepted, kept.id)) await withdraw(named(whole), turn);
       return { kind: "asked", accepted };
     });
   };

@@ -14,18 +14,20 @@ export function mayCallAway(
   { endpoint: { spec: room }, isLate }: Wait,
   endpoint: EndpointView,
   request: RoutingRequest,
-  { panic }: FleetView,
+  fleet: FleetView,
   tried: readonly Tried[],
   now: Instant,
 ): boolean {
-  const { tier } = endpoint.spec;
+  const { tier, name } = endpoint.spec;
+  // Removed by a reload or a departure, its last calls end all the same.
+  if (fleet.named(name) !== endpoint) return false;
   const isAbove = standsAbove(request, tier, room.tier);
   const isBelow = !isAbove && tier !== room.tier;
   if (isBelow && !(isLate && request.ladder.some((rung) => rung.tier === tier))) return false;
-  // Their news must be old, and it has a room.
-  if (endpoint.peer !== undefined && !isAbove && isBounced(tried)) return false;
+  // Their news must be old, and it has a room; above that it may have one whose turn comes late.
+  if (endpoint.peer !== undefined && isBounced(tried)) return false;
   const exclusion = whyNot(endpoint, request, tried, now);
-  if (exclusion === "suspect") return panic && request.share === undefined;
+  if (exclusion === "suspect") return fleet.panic && request.share === undefined;
   return exclusion === undefined || exclusion === "joining";
 }
 

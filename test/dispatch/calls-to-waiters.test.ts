@@ -1,7 +1,7 @@
 // Who waits in a room is called when something else opens: an endpoint that has taken nothing for a while, or another
 // tier of its ladder; in virtual time.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import type { InferenceRequest } from "../../src/dispatch/inference-request.ts";
 import { balancers } from "../../src/routing/balancers/balancers.ts";
 import type { Engine } from "./scene.ts";
@@ -65,6 +65,20 @@ describe("a request that waits beside an endpoint that takes nothing for a while
     const waited = await waitedMs();
     expect(waited).toBeGreaterThan(799);
     expect(waited).toBeLessThan(1201);
+    await clock.advance(20_000);
+    expectPeace();
+  });
+
+  test("is called with as many as have room when the test call of a breaker is answered", async () => {
+    const { clock, ask, endpointOf, moves, expectPeace } = await besideClosed({
+      slots: 8,
+      replies: [...Array.from({ length: 5 }, () => status(500)), json("{}", 20), json("{}", 3000)],
+    });
+    for (let call = 0; call < 5; call += 1) ask({ ...onGold, deadline: clock.now() + 100 });
+    await clock.advance(100);
+    for (let more = 0; more < 8; more += 1) ask(onGold);
+    while (moves.at(-1) !== "other model-of-other closed") await clock.advance(1);
+    expect([endpointOf("other").inflight, endpointOf("slow").waiting]).toEqual([7, 0]);
     await clock.advance(20_000);
     expectPeace();
   });
@@ -164,6 +178,30 @@ describe("a request that waits", () => {
     const asked = ask({ ladder: rungsOf("gold", "silver"), deadline: clock.now() + 60_000 });
     await clock.advance(5020);
     expect(told(asked.done)).toBe("answer 200 by g because local-full after 1");
+    expectPeace();
+  });
+
+  test("is not called to an endpoint that a reload has removed, where the last call ends", async () => {
+    const { clock, ask, fleet, rooms, expectPeace } = scene({
+      a: { slots: 1, replies: [json("{}", 5000), good] },
+      b: { slots: 1, replies: [json("{}", 500)] },
+    });
+    ask(onGold);
+    ask(onGold);
+    const [a, b] = fleet.local;
+    expect([a?.inflight, b?.inflight]).toEqual([1, 1]);
+    if (a !== undefined) fleet.reconfigure([{ spec: a.spec, identity: a.spec.name, models: undefined }]);
+    const waiting = [ask(onGold), ask(onGold)];
+    await clock.advance(400);
+    const { slotFreed } = rooms;
+    // Two who pass a slot on to each other would never end.
+    const freed = spyOn(rooms, "slotFreed").mockImplementation((...terms) => {
+      if (freed.mock.calls.length < 100) slotFreed(...terms);
+    });
+    await clock.advance(200);
+    expect([b?.inflight, freed.mock.calls.length]).toEqual([0, 1]);
+    await clock.advance(20_000);
+    for (const { done } of waiting) expect(told(done)).toBe("answer 200 by a because local-full after 1");
     expectPeace();
   });
 

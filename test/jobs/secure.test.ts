@@ -5,6 +5,7 @@ import type { JobKeeping } from "../../src/jobs/keeping.ts";
 import { createKeeping } from "../../src/jobs/keeping.ts";
 import type { Manifests } from "../../src/jobs/manifests.ts";
 import { createManifests } from "../../src/jobs/manifests.ts";
+import type { CallTrouble } from "../../src/jobs/objects.ts";
 import { secureRule } from "../../src/jobs/secure.ts";
 import type { StoreLimits } from "../../src/jobs/store.ts";
 import { cleanup } from "../support/cleanup.ts";
@@ -211,6 +212,52 @@ test("an order is not withdrawn by one of the same key that was refused a moment
   const id = idOf(await accepted);
   await all.clock.advance(120_000);
   expect(manifestsIn(all).find((manifest) => manifest.id === id)).toMatchObject({ state: "open" });
+});
+
+test("who asks with one key again and again while S3 is silent does not wait for all who asked before", async () => {
+  const { objects, clock, order } = scene();
+  const silent = (cut: AbortSignal) =>
+    new Promise<CallTrouble>((resolve) =>
+      cut.addEventListener("abort", () => resolve({ kind: "trouble", trouble: "cut", why: "cut short" })),
+    );
+  const { get, put } = objects;
+  objects.put = (_place, _bytes, _condition, cut) => silent(cut);
+  objects.get = (_place, _most, cut) => silent(cut);
+  let told = 0;
+  const asks = Array.from({ length: 20 }, async () => {
+    const answer = await order({ idempotencyKey: "k" });
+    expect(answer).toMatchObject({
+      code: "job_store_unavailable",
+      message: expect.stringContaining("is not known"),
+    });
+    told += 1;
+  });
+  await clock.advance(secureRule.keepMostMs + secureRule.withdrawMostMs);
+  expect(told).toBe(20);
+  await Promise.all(asks);
+  Object.assign(objects, { get, put });
+  expect(await order({ idempotencyKey: "k" })).toMatchObject({ kind: "accepted" });
+});
+
+test("nobody is told that a job is not done whose key cannot be looked up, for it may have been accepted before", async () => {
+  const all = scene();
+  await all.order({ idempotencyKey: "k" });
+  all.objects.fail("network", 1);
+  expect(await all.order({ idempotencyKey: "k" })).toMatchObject({
+    code: "job_store_unavailable",
+    message: expect.stringMatching(/is not known\. Ask again with the same Idempotency-Key/),
+  });
+});
+
+test("a key that is known here, and is not in S3 any more, leaves nothing there for others to do", async () => {
+  const all = scene();
+  const id = idOf(await all.order({ idempotencyKey: "k" }));
+  for (const key of all.objects.keys()) if (key.startsWith("m/keys/")) all.objects.remove(key);
+  for (let times = 0; times < 2; times += 1) {
+    expect(await all.order({ idempotencyKey: "k" })).toMatchObject({ kind: "same", job: { id } });
+    const open = manifestsIn(all).filter(({ state }) => state === "open");
+    expect(open).toMatchObject([{ id }]);
+  }
 });
 
 test("a job that was accepted before its host lost its disk is not withdrawn when its key finds no place", async () => {

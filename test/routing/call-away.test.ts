@@ -94,3 +94,45 @@ test("called away is who would try at once, or has a turn soon by now; and nobod
   );
   expect([waits > 200, calls > 50]).toEqual([true, true]);
 });
+
+test("nobody is called to a peer above his room who would not ask one more of those whose news is old", () => {
+  const request: RoutingRequest = {
+    sla: "interactive",
+    ladder: [rung("gold"), rung("silver")],
+    model: "m",
+    stream: true,
+    deadline: now + 1000,
+    waitsUntil: now + 500,
+  };
+  const withFree = (free: number) =>
+    fleetOf([
+      view("late", { inflight: 2, expectedWaitMs: 700 }),
+      view("peer", { peer: { free } }),
+      view("soon", { tier: "silver", inflight: 2, expectedWaitMs: 10 }),
+    ]);
+  const wait = route(request, withFree(0), bounced, now, half);
+  if (wait.do !== "wait") throw new Error(wait.do);
+  const later = withFree(2);
+  expect(route(request, later, bounced, now, half)).toMatchObject({ do: "wait", isLate: false });
+  const calls = later.peers.map((peer) => mayCallAway(wait, peer, request, later, bounced, now));
+  expect(calls).toEqual([false]);
+});
+
+test("nobody is called to an endpoint that is not in the fleet any more", () => {
+  const request: RoutingRequest = {
+    sla: "interactive",
+    ladder: [rung("gold")],
+    model: "m",
+    stream: true,
+    deadline: now + 1000,
+  };
+  const full = view("full", { inflight: 2, expectedWaitMs: 10 });
+  const fleet = fleetOf([full]);
+  const wait = route(request, fleet, [], now, half);
+  if (wait.do !== "wait") throw new Error(wait.do);
+  const gone = view("gone");
+  expect(mayCallAway(wait, gone, request, fleetOf([full, gone]), [], now)).toBe(true);
+  // Another one may have its name by now.
+  for (const after of [fleet, fleetOf([full, view("gone", { inflight: 2 })])])
+    expect(mayCallAway(wait, gone, request, after, [], now)).toBe(false);
+});
