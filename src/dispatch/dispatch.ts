@@ -26,7 +26,11 @@ import { noteMissed } from "./note-missed.ts";
 import { refusalOf, stopped } from "./refusal.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 
-export const dispatchRule = { attemptsMost: 3 } as const;
+export const dispatchRule = {
+  attemptsMost: 3,
+  /** Who was called to a free slot and not let have it is not called there again for so long. */
+  inVainMs: 100,
+} as const;
 
 export interface DispatchEvents extends AttemptEvents {
   hedged(end: HedgeEnd): void;
@@ -173,15 +177,21 @@ export function createDispatch(parts: DispatchParts): Dispatch {
 
         if (decision.do === "wait") {
           // Woken for a slot that it may not take; where it is taken already, there is nothing to pass on.
-          if (wokenBy !== undefined && wokenBy.inflight < wokenBy.spec.slots) passSlotOn();
+          const inVain = wokenBy !== undefined && wokenBy.inflight < wokenBy.spec.slots ? wokenBy : undefined;
+          if (inVain !== undefined) passSlotOn();
           wokenBy = undefined;
           const { maxWaitMs } = decision;
           const holds = holdsIn(chosen.spec.tier, request);
-          const elsewhere = (other: EndpointState): Holds | undefined =>
-            mayCallAway(decision, other, request, fleet, tried, clock.now())
-              ? holdsIn(other.spec.tier, request)
+          const terms = (free: EndpointState): Holds | undefined => {
+            const at = clock.now();
+            // Two who are called in vain and pass the slot on to each other would stop everything.
+            if (free === inVain && at - now < dispatchRule.inVainMs) return undefined;
+            if (free === chosen) return holds;
+            return mayCallAway(decision, free, request, fleet, tried, at)
+              ? holdsIn(free.spec.tier, request)
               : undefined;
-          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds, elsewhere);
+          };
+          const waiting = rooms.wait(chosen, request.deadline, maxWaitMs, callerLeft, holds, terms);
           move.landed();
           const wake = await waiting;
           hasWaited = true;

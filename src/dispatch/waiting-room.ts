@@ -17,8 +17,8 @@ export type Wake = EndpointState | "emptied" | "expired" | "left" | "displaced";
 export interface WaitingRooms {
   /**
    * The caller has checked that the room has a place, or somebody in it to make one. `signal` is the caller's leaving,
-   * `holds` the terms on which it wants a slot, `elsewhere` those on which it would take one of another endpoint; undefined:
-   * on none.
+   * `holds` the terms on which it stands in this room, `terms` those on which it would take a free slot, here or elsewhere;
+   * undefined: on none.
    */
   wait(
     endpoint: EndpointState,
@@ -26,7 +26,7 @@ export interface WaitingRooms {
     maxWaitMs: number,
     signal: Leaving,
     holds: Holds,
-    elsewhere: (endpoint: EndpointState) => Holds | undefined,
+    terms: (endpoint: EndpointState) => Holds | undefined,
   ): Promise<Wake>;
   /**
    * Slots of this endpoint are free, one unless said: of its waiters, or else of those of its tier, or else of all others,
@@ -51,7 +51,7 @@ interface Waiter {
   readonly endpoint: EndpointState;
   readonly deadline: Instant;
   readonly holds: Holds;
-  elsewhere(endpoint: EndpointState): Holds | undefined;
+  terms(endpoint: EndpointState): Holds | undefined;
   leave(wake: Wake): void;
 }
 
@@ -102,7 +102,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
       // Whose time is over, and whose timer is late, has no use for a slot.
       if (waiter.deadline <= now) continue;
       // Woken in vain, it would be woken again and again, and nobody else.
-      const holds = isOwn ? waiter.holds : waiter.elsewhere(endpoint);
+      const holds = waiter.terms(endpoint);
       const turn = holds && turnOf(holds, endpoint, now);
       if (turn === undefined) continue;
       // Of other tiers all stand alike, and the most urgent comes first.
@@ -162,7 +162,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
   };
 
   return {
-    wait(endpoint, deadline, maxWaitMs, signal, holds, elsewhere) {
+    wait(endpoint, deadline, maxWaitMs, signal, holds, terms) {
       if (signal.aborted) return Promise.resolve("left");
       if (endpoint.waiting >= endpoint.spec.queueLimit) makePlace(endpoint, holds);
       return new Promise((resolve) => {
@@ -176,7 +176,7 @@ export function createWaitingRooms(clock: Clock): WaitingRooms {
           if (waiters.length === 0) planLook();
           resolve(wake);
         };
-        const waiter: Waiter = { endpoint, deadline, holds, elsewhere, leave };
+        const waiter: Waiter = { endpoint, deadline, holds, terms, leave };
         const onAbort = (): void => leave("left");
         const cancelTimer = clock.after(maxWaitMs, () => leave("expired"));
         signal.addEventListener("abort", onAbort);

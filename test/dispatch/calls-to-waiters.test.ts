@@ -205,6 +205,34 @@ describe("a request that waits", () => {
     expectPeace();
   });
 
+  test("is called once by a slot that routing does not let it have, and passes it on, for ever to nobody", async () => {
+    const { clock, ask, fleet, rooms, expectPeace } = scene({
+      a: { slots: 1, replies: [json("{}", 5000), good] },
+      b: { slots: 1, replies: [json("{}", 500)] },
+    });
+    ask(onGold);
+    ask(onGold);
+    const [a, b] = fleet.local;
+    if (a === undefined || b === undefined) throw new Error("two endpoints were wanted");
+    fleet.reconfigure([{ spec: a.spec, identity: a.spec.name, models: undefined }]);
+    // Who is asked whether a waiter may be called errs, as nobody should.
+    const named = spyOn(fleet, "named").mockImplementation((name) =>
+      [a, b].find(({ spec }) => spec.name === name),
+    );
+    const waiting = [ask(onGold), ask(onGold), ask(onGold)];
+    await clock.advance(400);
+    const { slotFreed } = rooms;
+    const freed = spyOn(rooms, "slotFreed").mockImplementation((...terms) => {
+      if (freed.mock.calls.length < 100) slotFreed(...terms);
+    });
+    await clock.advance(200);
+    expect(freed.mock.calls.length).toBe(1 + waiting.length);
+    named.mockRestore();
+    await clock.advance(20_000);
+    for (const { done } of waiting) expect(told(done)).toBe("answer 200 by a because local-full after 1");
+    expectPeace();
+  });
+
   test("for another tier goes after those who wait for the slot's own", async () => {
     const { clock, ask, expectPeace } = scene({
       g: { slots: 1, replies: [hangs] },

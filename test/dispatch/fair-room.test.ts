@@ -20,7 +20,9 @@ function scene(slots = 4, queueLimit = 4) {
   const ended: string[] = [];
   const enter = (who: string, holds: Holds, leftMs = 1000): Promise<Wake> => {
     const caller = new AbortController();
-    const wait = rooms.wait(endpoint, clock.now() + leftMs, leftMs, caller.signal, holds, () => undefined);
+    const wait = rooms.wait(endpoint, clock.now() + leftMs, leftMs, caller.signal, holds, (free) =>
+      free === endpoint ? holds : undefined,
+    );
     void wait.then((wake) => ended.push(`${who} ${typeof wake === "string" ? wake : "woken"}`));
     return wait;
   };

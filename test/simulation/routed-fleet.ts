@@ -297,10 +297,10 @@ export function createRoutedFleet(world: World, watch: Watch = {}, decide: Decid
       counts.waited += 1;
       const { wokenBy } = journey;
       if (wokenBy !== undefined && wokenBy.inflight < wokenBy.spec.slots) passOn(journey);
-      const elsewhere = (other: EndpointState): Holds | undefined =>
-        mayCallAway(decision, other, request, fleet, tried, world.now) ? {} : undefined;
+      const terms = (free: EndpointState): Holds | undefined =>
+        free === endpoint || mayCallAway(decision, free, request, fleet, tried, world.now) ? {} : undefined;
       void door.rooms
-        .wait(endpoint, request.deadline, decision.maxWaitMs, new Departure(), {}, elsewhere)
+        .wait(endpoint, request.deadline, decision.maxWaitMs, new Departure(), {}, terms)
         .then((wake) => {
           journey.wokenBy = typeof wake === "string" ? undefined : wake;
           next(journey);
