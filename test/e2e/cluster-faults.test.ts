@@ -6,7 +6,7 @@ import { until } from "../support/chat.ts";
 import { cleanup } from "../support/cleanup.ts";
 import { failuresOf, hadBegun, hadNotBegun, longRun, showFigures } from "../support/failures.ts";
 import type { FleetHost, FleetOptions } from "../support/fleet.ts";
-import { startFleet } from "../support/fleet.ts";
+import { patient, startFleet } from "../support/fleet.ts";
 import type { CallerAnswer } from "../support/fleet-caller.ts";
 import { measured } from "../support/measured.ts";
 import { needsNet } from "../support/netns.ts";
@@ -17,9 +17,6 @@ const canRun = needsNet();
 const partitionMs = longRun ? 60_000 : 15_000;
 /** What the cluster promises its operators (dead everywhere, for up to ten hosts; merging after a partition). */
 const targets = { deadMs: 8000, mergeMs: 5000, nothingNewMs: 250, sentInVain: 15 } as const;
-
-/** A machine that stands still for half a second is none of these faults: there is time to ask another host after it. */
-const patient = "[sla.realtime]\nfirst_byte_ms = 2000\ntotal_ms = 7000\n";
 
 const ends = cleanup();
 

@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { cleanup } from "../support/cleanup.ts";
 import { failuresOf, showFigures } from "../support/failures.ts";
-import { startFleet } from "../support/fleet.ts";
+import { patient, startFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(90_000);
 
@@ -12,6 +12,7 @@ const ends = cleanup();
 test("`drain --wait`, restart, next: of 200 requests/s, spread by /readyz and never asked twice, none fails", async () => {
   const fleet = ends(
     await startFleet({
+      config: patient,
       hosts: [
         { name: "gold-1", tiers: ["gold"] },
         { name: "gold-2", tiers: ["gold"] },

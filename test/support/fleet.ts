@@ -114,6 +114,8 @@ export interface Fleet {
 }
 
 export const fleetName = "test-fleet";
+/** A machine that stands still for half a second is no fault of a fleet: there is time to ask another host after it. */
+export const patient = "[sla.realtime]\nfirst_byte_ms = 2000\ntotal_ms = 7000\n";
 const models: Readonly<Record<FleetTier, string>> = { gold: "small", silver: "large" };
 const slowDoors = { [ports.public]: 9010, [ports.gossip]: 9012 } as const;
 
