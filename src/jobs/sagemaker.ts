@@ -49,7 +49,8 @@ const againMs: Readonly<Record<CallFault, number>> = {
   server: 1_000,
   network: 1_000,
   timeout: 1_000,
-  credentials: 5_000,
+  // Mostly one question to the metadata service that was lost as the host started.
+  credentials: 1_000,
   // Somebody has to change a policy, and AWS takes a minute to notice.
   denied: 30_000,
   refused: 30_000,

@@ -160,7 +160,7 @@ const refusals: readonly (readonly [fault: AwsFault, answer: object])[] = [
   ],
   [
     { kind: "status", status: 400, code: "ExpiredTokenException" },
-    { kind: "again", afterMs: 5000, why: expect.stringContaining("credentials") },
+    { kind: "again", afterMs: 1000, why: expect.stringContaining("credentials") },
   ],
   [
     { kind: "status", status: 400 },
